@@ -1,0 +1,137 @@
+//! The forms of API keys on the wire.
+
+use std::collections::BTreeMap;
+
+use domain::{
+    Annotations, ApiKey, ApiKeyUid, Timestamp, User, UserUid,
+    api_key::{ApiKeyUpdate, Name},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ApiError,
+    wire::{self, null_as_default},
+};
+
+/// A request to create or change a key. Whatever else a client sends is ignored: uids, times, state and value are not
+/// the client's to choose.
+#[derive(Debug, Deserialize)]
+pub(super) struct Entity {
+    #[serde(default, deserialize_with = "null_as_default")]
+    metadata: Metadata,
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub(super) spec: Spec,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Metadata {
+    name: Option<String>,
+    annotations: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Spec {
+    pub(super) user_uid: Option<String>,
+    expiry: Option<String>,
+}
+
+impl Entity {
+    pub(super) fn name(&self) -> Result<Option<Name>, ApiError> {
+        Ok(self.metadata.name.as_deref().map(Name::parse).transpose()?)
+    }
+
+    pub(super) fn annotations(&self) -> Result<Option<Annotations>, ApiError> {
+        Ok(self.metadata.annotations.clone().map(Annotations::parse).transpose()?)
+    }
+
+    /// The expiry; `None` if it is absent or Go's zero time.
+    pub(super) fn expires_at(&self) -> Result<Option<Timestamp>, ApiError> {
+        let Some(text) = &self.spec.expiry else { return Ok(None) };
+        Timestamp::parse(text).map_err(|source| ApiError::Time { field: "spec.expiry", source })
+    }
+
+    pub(super) fn update(&self) -> Result<ApiKeyUpdate, ApiError> {
+        Ok(ApiKeyUpdate { name: self.name()?, annotations: self.annotations()?, expires_at: self.expires_at()? })
+    }
+}
+
+/// A request to revoke or re-activate. Go's clients leave out what is false.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct State {
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub(super) is_active: bool,
+}
+
+/// The one answer that holds the value of a key.
+#[derive(Serialize)]
+pub(super) struct Created<'a> {
+    #[serde(rename = "apiKey")]
+    pub(super) api_key: &'a str,
+    pub(super) uid: ApiKeyUid,
+}
+
+/// A list, which is not paged.
+#[derive(Serialize)]
+pub(super) struct List {
+    pub(super) items: Vec<Item>,
+}
+
+/// One key in an answer, without its value.
+#[derive(Serialize)]
+pub(super) struct Item {
+    metadata: wire::Metadata,
+    spec: ItemSpec,
+    status: Status,
+}
+
+#[derive(Serialize)]
+struct ItemSpec {
+    expiry: Timestamp,
+    user: ItemUser,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ItemUser {
+    uid: UserUid,
+    first_name: String,
+    last_name: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Status {
+    is_active: bool,
+}
+
+impl Item {
+    /// - `user`: the user of the key; `None` if it is being removed at this moment.
+    pub(super) fn new(key: ApiKey, user: Option<&User>) -> Self {
+        let mut annotations = key.annotations.entries().clone();
+        annotations.insert("ownerUid".to_owned(), key.creator.to_string());
+        annotations.insert("tenantUid".to_owned(), key.tenant.to_string());
+        annotations.insert("scope".to_owned(), "tenant".to_owned());
+        Self {
+            metadata: wire::Metadata {
+                name: key.name.as_str().to_owned(),
+                uid: key.uid.to_string(),
+                annotations,
+                labels: BTreeMap::new(),
+                creation_timestamp: key.created_at,
+                last_modified_timestamp: key.modified_at,
+                deletion_timestamp: Timestamp::UNSET,
+            },
+            spec: ItemSpec {
+                expiry: key.expires_at,
+                user: ItemUser {
+                    uid: key.user,
+                    first_name: user.map(|user| user.first_name.clone()).unwrap_or_default(),
+                    last_name: user.map(|user| user.last_name.clone()).unwrap_or_default(),
+                },
+            },
+            status: Status { is_active: key.is_active },
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Clients of AWS, built by hand: a chain of providers would cost a cold start milliseconds to find what Lambda always
+//! puts into the environment.
+
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use aws_smithy_http_client::{Builder, tls};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_types::{retry::RetryConfig, timeout::TimeoutConfig};
+
+use crate::app::{SettingsError, optional, required};
+
+/// One attempt, so that a silent connection costs less than a retry.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(800);
+/// All attempts together: under the time-out of the function, which would answer in our place.
+const OPERATION_TIMEOUT: Duration = Duration::from_millis(2500);
+const ATTEMPTS: u32 = 3;
+
+/// The client of DynamoDB that the environment describes.
+pub(crate) fn dynamodb_from_env() -> Result<aws_sdk_dynamodb::Client, SettingsError> {
+    let mut config = dynamodb_config(http_client(), required("AWS_REGION")?, credentials()?);
+    config.set_endpoint_url(optional("AWS_ENDPOINT_URL_DYNAMODB").or_else(|| optional("AWS_ENDPOINT_URL")));
+    Ok(aws_sdk_dynamodb::Client::from_conf(config.build()))
+}
+
+/// The client of KMS that the environment describes.
+pub(crate) fn kms_from_env() -> Result<aws_sdk_kms::Client, SettingsError> {
+    let mut config = aws_sdk_kms::Config::builder()
+        .behavior_version(aws_sdk_kms::config::BehaviorVersion::latest())
+        .region(aws_sdk_kms::config::Region::new(required("AWS_REGION")?))
+        .credentials_provider(credentials()?)
+        .http_client(http_client())
+        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+        .timeout_config(timeouts());
+    config.set_endpoint_url(optional("AWS_ENDPOINT_URL_KMS").or_else(|| optional("AWS_ENDPOINT_URL")));
+    Ok(aws_sdk_kms::Client::from_conf(config.build()))
+}
+
+/// The settings that every client of DynamoDB shares, whatever carries its requests.
+pub fn dynamodb_config(
+    http_client: SharedHttpClient,
+    region: String,
+    credentials: Credentials,
+) -> aws_sdk_dynamodb::config::Builder {
+    aws_sdk_dynamodb::Config::builder()
+        .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::latest())
+        .region(aws_sdk_dynamodb::config::Region::new(region))
+        .credentials_provider(credentials)
+        .http_client(http_client)
+        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+        .timeout_config(timeouts())
+}
+
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).operation_timeout(OPERATION_TIMEOUT).build()
+}
+
+/// TLS by `rustls` on `ring`, with the roots of the operating system.
+fn http_client() -> SharedHttpClient {
+    Builder::new().tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring)).build_https()
+}
+
+fn credentials() -> Result<Credentials, SettingsError> {
+    Ok(Credentials::from_keys(
+        required("AWS_ACCESS_KEY_ID")?,
+        required("AWS_SECRET_ACCESS_KEY")?,
+        optional("AWS_SESSION_TOKEN"),
+    ))
+}

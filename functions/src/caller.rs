@@ -1,0 +1,218 @@
+//! Credentials of a request → principal. The one place that decides who calls.
+//!
+//! A credential may stand in the header or query `ApiKey` in any letter case, or in the header `Authorization`, bare or
+//! after `Bearer`. There must be exactly one: two, or one repeated, is refused, and no bad one is passed over for a
+//! good one. The cookie counts only when there is none of these and the request comes from our own pages.
+
+use domain::{
+    ApiKeyUid, Principal, ProjectUid, api_key::ApiKeyValue, principal::CredentialRefused, token::TokenRefused,
+};
+use lambda_http::{
+    RequestExt as _,
+    http::{HeaderMap, header},
+};
+
+use crate::{ApiError, App, http::Request};
+
+/// The cookie that carries a token for browsers. The prefix binds it to this very host and to HTTPS.
+pub const COOKIE: &str = "__Host-Authorization";
+
+const API_KEY: &str = "apikey";
+
+/// Why a credential was refused: for the log, never for the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// There was none.
+    #[error("no credential")]
+    Missing,
+    /// There were two, or one twice.
+    #[error("more than one credential")]
+    Several,
+    /// What stood where a key belongs is none.
+    #[error("not an API key")]
+    NotAnApiKey,
+    /// What stood where a token belongs is none, or no longer.
+    #[error("token: {0}")]
+    Token(#[from] TokenRefused),
+    /// Key, token, user or session do not hold.
+    #[error("{0}")]
+    Credential(#[from] CredentialRefused),
+}
+
+/// What was presented, not yet looked at.
+enum Presented {
+    ApiKey(String),
+    Token(String),
+}
+
+/// Who calls, or the refusal.
+///
+/// # Errors
+///
+/// [`ApiError::Unauthorized`]; [`ApiError::ProjectNotFound`] if the request names a project that is not the tenant's.
+pub async fn principal(app: &App, request: &Request) -> Result<Principal, ApiError> {
+    let principal = match presented(request)? {
+        Some(Presented::ApiKey(text)) => api_key(app, &text).await?,
+        Some(Presented::Token(text)) => token(app, &text).await?,
+        None => token(app, &cookie(app, request)?).await?,
+    };
+    check_project(app, request, &principal).await?;
+    Ok(principal)
+}
+
+/// Who presents an API key in header or query; `None` if nobody does.
+///
+/// # Errors
+///
+/// [`ApiError::Unauthorized`], also when there is another credential beside it.
+pub async fn principal_of_api_key(app: &App, request: &Request) -> Result<Option<Principal>, ApiError> {
+    match presented(request)? {
+        Some(Presented::ApiKey(text)) => Ok(Some(api_key(app, &text).await?)),
+        Some(Presented::Token(_)) | None => Ok(None),
+    }
+}
+
+/// Who presents a token in the header or the cookie.
+///
+/// # Errors
+///
+/// [`ApiError::Unauthorized`], also when a key is presented in its stead.
+pub async fn principal_of_token(app: &App, request: &Request) -> Result<Principal, ApiError> {
+    match presented(request)? {
+        Some(Presented::ApiKey(_)) => Err(Refused::Missing.into()),
+        Some(Presented::Token(text)) => token(app, &text).await,
+        None => token(app, &cookie(app, request)?).await,
+    }
+}
+
+/// On whose behalf this token speaks.
+///
+/// # Errors
+///
+/// [`ApiError::Unauthorized`].
+pub async fn token(app: &App, text: &str) -> Result<Principal, ApiError> {
+    let claims = app.verifier.verify(app, text).await?.map_err(Refused::from)?;
+    let state = app.store.token_state(&claims).await?;
+    Ok(Principal::from_token(claims, state, app.clock.now()).map_err(Refused::from)?)
+}
+
+async fn api_key(app: &App, text: &str) -> Result<Principal, ApiError> {
+    // A value with a wrong checksum is refused before any read, so inventing values costs the tables nothing.
+    let presented = ApiKeyValue::parse(text).map_err(|_| Refused::NotAnApiKey)?;
+    let (stored, user) = app.store.api_key_and_user(&presented).await?;
+    Ok(Principal::from_api_key(&presented, stored, user, app.clock.now()).map_err(Refused::from)?)
+}
+
+/// The one credential of the request, if any. API Gateway joins repeated headers by a comma, which neither a key nor a
+/// token contains, so a repeated one is refused when it is read, if not here.
+fn presented(request: &Request) -> Result<Option<Presented>, Refused> {
+    let mut all = Vec::new();
+    for value in request.headers().get_all(API_KEY) {
+        all.push(Presented::ApiKey(value.to_str().map_err(|_| Refused::NotAnApiKey)?.to_owned()));
+    }
+    for (name, value) in request.query_string_parameters().iter() {
+        if name.eq_ignore_ascii_case(API_KEY) {
+            all.push(Presented::ApiKey(value.to_owned()));
+        }
+    }
+    for value in request.headers().get_all(header::AUTHORIZATION) {
+        let value = value.to_str().map_err(|_| TokenRefused::Malformed)?;
+        all.push(Presented::Token(without_bearer(value).to_owned()));
+    }
+    if all.len() > 1 {
+        return Err(Refused::Several);
+    }
+    Ok(all.pop())
+}
+
+fn without_bearer(value: &str) -> &str {
+    match value.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim_start(),
+        _ => value,
+    }
+}
+
+/// The token in the cookie, if the request comes from our own pages.
+fn cookie(app: &App, request: &Request) -> Result<String, Refused> {
+    if !is_same_origin(request.headers(), &app.settings.public_url) {
+        return Err(Refused::Missing);
+    }
+    let cookies = request.headers().get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut tokens = cookies
+        .flat_map(|cookies| cookies.split(';'))
+        .filter_map(|cookie| cookie.trim().split_once('='))
+        .filter(|(name, _)| *name == COOKIE);
+    let (_, token) = tokens.next().ok_or(Refused::Missing)?;
+    if tokens.next().is_some() {
+        return Err(Refused::Several);
+    }
+    Ok(token.to_owned())
+}
+
+/// Whether a browser sent this from one of our own pages. `Sec-Fetch-Site` cannot be set by a page, and where a browser
+/// is too old to send it, `Origin` tells; a request that has neither comes from no page of ours.
+fn is_same_origin(headers: &HeaderMap, public_url: &str) -> bool {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    match (text("sec-fetch-site"), text("origin")) {
+        (Some(site), _) => site == "same-origin",
+        (None, Some(origin)) => origin == public_url,
+        (None, None) => false,
+    }
+}
+
+/// Whether a cookie may be set: never by a request that a page of another site caused, or a stranger could sign a
+/// browser in as somebody else. Programs send no `Sec-Fetch-Site` and keep no cookie.
+pub fn may_set_cookie(request: &Request) -> bool {
+    request.headers().get("sec-fetch-site").is_none_or(|site| site == "same-origin")
+}
+
+/// A project that the request names must be one of the tenant's; what it is asked for does not depend on it.
+async fn check_project(app: &App, request: &Request, principal: &Principal) -> Result<(), ApiError> {
+    let Some(project) = request.headers().get("projectuid") else { return Ok(()) };
+    let uid: Option<ProjectUid> = project.to_str().ok().and_then(|uid| uid.parse().ok());
+    let uid = uid.ok_or(ApiError::ProjectNotFound)?;
+    app.store.project(principal.user.tenant, uid).await?.map(drop).ok_or(ApiError::ProjectNotFound)
+}
+
+/// The key by which the caller was recognised, directly or through a token of it.
+pub fn api_key_of(principal: &Principal) -> Option<ApiKeyUid> {
+    match &principal.credential {
+        domain::principal::Credential::ApiKey(key) => Some(key.uid),
+        domain::principal::Credential::Token { claims, .. } => claims.kuid,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lambda_http::http::HeaderValue;
+
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value))).collect()
+    }
+
+    #[test]
+    fn only_our_own_pages_are_of_the_same_origin() {
+        let same = |pairs: &[(&'static str, &'static str)]| is_same_origin(&headers(pairs), "https://a.example");
+        assert!(same(&[("sec-fetch-site", "same-origin")]));
+        assert!(same(&[("origin", "https://a.example")]));
+        assert!(!same(&[]));
+        for site in ["cross-site", "same-site", "none", "", "Same-Origin "] {
+            assert!(!same(&[("sec-fetch-site", site)]), "{site}");
+        }
+        assert!(!same(&[("sec-fetch-site", "cross-site"), ("origin", "https://a.example")]));
+        for origin in ["https://b.example", "http://a.example", "https://a.example.evil", "null", ""] {
+            assert!(!same(&[("origin", origin)]), "{origin}");
+        }
+    }
+
+    #[test]
+    fn the_scheme_word_is_optional_and_has_no_case() {
+        for value in ["a.b.c", "Bearer a.b.c", "bearer a.b.c", "BEARER  a.b.c"] {
+            assert_eq!(without_bearer(value), "a.b.c");
+        }
+        assert_eq!(without_bearer("Basic a.b.c"), "Basic a.b.c");
+        assert_eq!(without_bearer("Bearer"), "Bearer");
+    }
+}

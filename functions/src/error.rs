@@ -1,0 +1,167 @@
+//! Every error, and the status, code and message it has on the wire. Nothing else chooses a status.
+
+use domain::{
+    Permission,
+    annotations::AnnotationsRefused,
+    api_key::{ApiKeyRefused, NameRefused},
+    timestamp::NotATimestamp,
+};
+use lambda_http::http::{HeaderValue, StatusCode, header::RETRY_AFTER};
+use serde::Serialize;
+use store::{CreateRefused, StoreError};
+
+use crate::{
+    caller::Refused,
+    http::{self, MAX_BODY_BYTES, Response},
+    signing::SigningError,
+};
+
+/// What a client should wait before it tries again, in seconds.
+const RETRY_AFTER_SECS: &str = "2";
+
+/// Why a request was not answered with what it asked for.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "each says it in its message")]
+pub enum ApiError {
+    #[error("the body must be a JSON object")]
+    BodyMissing,
+    #[error("the body must have at most {MAX_BODY_BYTES} bytes")]
+    BodyTooLarge,
+    #[error("the body is not valid JSON: see line {line}, column {column}")]
+    BodyMalformed { line: usize, column: usize },
+    #[error("the body is nested too deeply or has a member twice: see line {line}, column {column}")]
+    BodyAmbiguous { line: usize, column: usize },
+    #[error("{field} is missing or of the wrong type")]
+    Field { field: String },
+    #[error("{field}: {source}")]
+    Time { field: &'static str, source: NotATimestamp },
+    #[error("the query parameter {0} must be true or false")]
+    Flag(&'static str),
+    #[error("at most {0} tokens can be revoked at once")]
+    TooManyTokens(usize),
+    #[error("{0}")]
+    Name(#[from] NameRefused),
+    #[error("{0}")]
+    Annotations(#[from] AnnotationsRefused),
+    #[error("{0}")]
+    ApiKey(#[from] ApiKeyRefused),
+    #[error("send an API key in the header ApiKey, or emailId and password in the body")]
+    NothingToAuthenticateWith,
+    /// Why is logged, and the same for every reason on the wire.
+    #[error("the credential is missing or not valid")]
+    Unauthorized(#[from] Refused),
+    #[error("e-mail, password or organization is not right")]
+    InvalidCredentials,
+    #[error("this needs the permission {0}")]
+    Forbidden(Permission),
+    #[error("nobody can make an API key that may do more than they may themselves")]
+    MoreThanHeld,
+    #[error("there is no such thing")]
+    NotFound,
+    #[error("there is no such user")]
+    UserNotFound,
+    #[error("the project named by the header ProjectUid is not in this tenant")]
+    ProjectNotFound,
+    #[error("the user has an API key of this name already")]
+    DuplicateName,
+    #[error("the user has {0} API keys, as many as the tenant allows; delete one first")]
+    ApiKeyLimit(u32),
+    #[error("it was changed by someone else at the same time; read it again")]
+    Conflict,
+    #[error("the service is busy or a part of it does not answer; try again")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("something went wrong on our side")]
+    Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    code: &'static str,
+    message: String,
+    details: (),
+    r#ref: &'a str,
+}
+
+impl ApiError {
+    /// The status and the code that clients branch on. A 404 always has a not-found code, and the other way round.
+    pub const fn status_and_code(&self) -> (StatusCode, &'static str) {
+        match self {
+            Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "InvalidRequest"),
+            Self::ApiKey(ApiKeyRefused::Expired) => (StatusCode::BAD_REQUEST, "ApiKeyExpired"),
+            Self::BodyMissing
+            | Self::BodyMalformed { .. }
+            | Self::BodyAmbiguous { .. }
+            | Self::Field { .. }
+            | Self::Time { .. }
+            | Self::Flag(_)
+            | Self::TooManyTokens(_)
+            | Self::Name(_)
+            | Self::Annotations(_)
+            | Self::ApiKey(_)
+            | Self::NothingToAuthenticateWith => (StatusCode::BAD_REQUEST, "InvalidRequest"),
+            Self::Unauthorized(_) => (StatusCode::UNAUTHORIZED, "UnAuthorizedAccess"),
+            Self::InvalidCredentials => (StatusCode::UNAUTHORIZED, "InvalidCredentials"),
+            Self::Forbidden(_) | Self::MoreThanHeld => (StatusCode::FORBIDDEN, "OperationForbidden"),
+            Self::ApiKeyLimit(_) => (StatusCode::FORBIDDEN, "ResourceLimitExceeded"),
+            Self::NotFound => (StatusCode::NOT_FOUND, "ResourceNotFound"),
+            Self::UserNotFound => (StatusCode::NOT_FOUND, "UserNotFound"),
+            Self::ProjectNotFound => (StatusCode::NOT_FOUND, "ProjectNotFoundInTenant"),
+            Self::DuplicateName => (StatusCode::CONFLICT, "DuplicateName"),
+            Self::Conflict => (StatusCode::CONFLICT, "ResourceConflict"),
+            Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable"),
+            Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "InternalError"),
+        }
+    }
+
+    /// Why, for the log only: it may tell what the answer must not.
+    pub fn cause(&self) -> Option<String> {
+        match self {
+            Self::Unauthorized(refused) => Some(refused.to_string()),
+            Self::Unavailable(source) | Self::Internal(source) => Some(source.to_string()),
+            _ => None,
+        }
+    }
+
+    /// The answer, with the reference under which the log has the cause.
+    pub fn response(&self, reference: &str) -> Response {
+        let (status, code) = self.status_and_code();
+        let body = Body { code, message: self.to_string(), details: (), r#ref: reference };
+        let mut response = http::json(status, &body);
+        if matches!(self, Self::Unavailable(_)) {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECS));
+        }
+        response
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Conflict => Self::Conflict,
+            StoreError::Unavailable(cause) => Self::Unavailable(cause),
+            StoreError::Broken(cause) => Self::Internal(cause),
+        }
+    }
+}
+
+impl From<SigningError> for ApiError {
+    fn from(error: SigningError) -> Self {
+        match error {
+            SigningError::Store(error) => error.into(),
+            SigningError::Kms(cause) => Self::Unavailable(cause.into()),
+            SigningError::Unreadable(_) => Self::Internal(error.into()),
+        }
+    }
+}
+
+impl ApiError {
+    /// Of a key that was not written; `limit` is what the tenant allows.
+    pub fn from_create_refused(refused: CreateRefused, limit: u32) -> Self {
+        match refused {
+            CreateRefused::DuplicateName => Self::DuplicateName,
+            CreateRefused::LimitReached => Self::ApiKeyLimit(limit),
+            CreateRefused::UserGone => Self::UserNotFound,
+            CreateRefused::Store(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! Reading requests and writing responses, for every function alike.
+
+use std::{convert::Infallible, future::Future, str::FromStr};
+
+use lambda_http::{
+    Body, RequestExt as _,
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    request::RequestContext,
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{ApiError, App, strict_json};
+
+/// A request as API Gateway hands it over.
+pub type Request = lambda_http::Request;
+/// A response as API Gateway takes it.
+pub type Response = lambda_http::Response<Body>;
+
+/// Bytes of a body.
+pub const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// What every response says to browsers and whoever stores on the way.
+const HEADERS: [(HeaderName, HeaderValue); 6] = [
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    (header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=63072000; includeSubDomains")),
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'")),
+    (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
+];
+
+/// Calls an operation and makes a response of whatever it ends in, with the headers that every response has. The one
+/// line that the log gets of a request is written here: without path, query, headers or body, so without secrets.
+///
+/// # Errors
+///
+/// None: the type is what the runtime asks for.
+pub async fn respond<F>(
+    app: &App,
+    request: Request,
+    operation: impl FnOnce(Request) -> F,
+) -> Result<Response, Infallible>
+where
+    F: Future<Output = Result<Response, ApiError>>,
+{
+    let reference = domain::TokenUid::from_bytes(app.entropy.uid()).to_string();
+    let route = route_key(&request).to_owned();
+    let source = source_address(&request);
+    let started_at = app.clock.now();
+    let (mut response, code, cause) = match operation(request).await {
+        Ok(response) => (response, None, None),
+        Err(error) => (error.response(&reference), Some(error.status_and_code().1), error.cause()),
+    };
+    for (name, value) in HEADERS {
+        response.headers_mut().entry(name).or_insert(value);
+    }
+    let status = response.status().as_u16();
+    let millis = app.clock.now().millis() - started_at.millis();
+    if status < 500 {
+        tracing::info!(%reference, route, source, status, code, cause, millis, "answered");
+    } else {
+        tracing::error!(%reference, route, source, status, code, cause, millis, "answered");
+    }
+    Ok(response)
+}
+
+/// Method and path of the route in the words of the template, such as `GET /v1/apiKeys/{uid}`.
+///
+/// API Gateway names the route; `cargo lambda watch` does not, so there the values of the path parameters are put back
+/// into their places.
+pub fn route(request: &Request) -> String {
+    let key = route_key(request);
+    if key != DEFAULT_ROUTE {
+        return key.to_owned();
+    }
+    let parameters = request.path_parameters();
+    let mut segments: Vec<&str> = request.raw_http_path().split('/').collect();
+    let names: Vec<(String, &str)> = parameters.iter().map(|(name, value)| (format!("{{{name}}}"), value)).collect();
+    for (name, value) in &names {
+        if let Some(segment) = segments.iter_mut().rev().find(|segment| **segment == *value) {
+            *segment = name;
+        }
+    }
+    format!("{} {}", request.method(), segments.join("/"))
+}
+
+/// The route of whatever has no other.
+const DEFAULT_ROUTE: &str = "$default";
+
+/// What API Gateway calls the route. It goes into the log, and so never holds what a client sent.
+fn route_key(request: &Request) -> &str {
+    match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV2(context)) => context.route_key.as_deref().unwrap_or(DEFAULT_ROUTE),
+        _ => DEFAULT_ROUTE,
+    }
+}
+
+/// The address that API Gateway saw, which no header can change.
+pub fn source_address(request: &Request) -> String {
+    match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV2(context)) => context.http.source_ip.clone().unwrap_or_default(),
+        _ => String::new(),
+    }
+}
+
+/// The path parameter `uid`. What cannot be one looks like one that is not there.
+///
+/// # Errors
+///
+/// [`ApiError::NotFound`].
+pub fn uid<T: FromStr>(request: &Request) -> Result<T, ApiError> {
+    let parameters = request.path_parameters();
+    parameters.first("uid").and_then(|uid| uid.parse().ok()).ok_or(ApiError::NotFound)
+}
+
+/// A query parameter that is true or false.
+///
+/// # Errors
+///
+/// [`ApiError::Flag`].
+pub fn flag(request: &Request, name: &'static str, default: bool) -> Result<bool, ApiError> {
+    match request.query_string_parameters().first(name) {
+        None | Some("") => Ok(default),
+        Some("true" | "1") => Ok(true),
+        Some("false" | "0") => Ok(false),
+        Some(_) => Err(ApiError::Flag(name)),
+    }
+}
+
+/// The body, which must be there.
+///
+/// # Errors
+///
+/// Those of `ApiError` that begin with `Body`, and [`ApiError::Field`].
+pub fn body<T: DeserializeOwned>(request: &Request) -> Result<T, ApiError> {
+    optional_body(request)?.ok_or(ApiError::BodyMissing)
+}
+
+/// The body, or nothing when it is empty.
+///
+/// # Errors
+///
+/// As in [`body`].
+pub fn optional_body<T: DeserializeOwned>(request: &Request) -> Result<Option<T>, ApiError> {
+    let bytes: &[u8] = request.body();
+    if bytes.len() > MAX_BODY_BYTES {
+        return Err(ApiError::BodyTooLarge);
+    }
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Ok(None);
+    }
+    strict_json::check(bytes).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        if error.is_data() {
+            ApiError::BodyAmbiguous { line, column }
+        } else {
+            ApiError::BodyMalformed { line, column }
+        }
+    })?;
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    // The text of the parser's error may quote the value, which may be a secret; the path to it may not.
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let field = error.path().to_string();
+        if field == "." { ApiError::BodyMissing } else { ApiError::Field { field } }
+    })?;
+    Ok(Some(value))
+}
+
+/// An answer without a body, and so without a content type.
+pub fn no_content() -> Response {
+    let mut response = Response::new(Body::Empty);
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
+
+/// An answer in JSON.
+///
+/// # Panics
+///
+/// If the value has no form in JSON, which no type of ours lacks.
+pub fn json(status: StatusCode, value: &impl Serialize) -> Response {
+    let body = serde_json::to_string(value).expect("wire types have text keys");
+    let mut response = Response::new(Body::Text(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// 200 in JSON.
+pub fn ok(value: &impl Serialize) -> Response {
+    json(StatusCode::OK, value)
+}
+
+/// 201 in JSON.
+pub fn created(value: &impl Serialize) -> Response {
+    json(StatusCode::CREATED, value)
+}
+
+/// Sends the log to standard error in JSON lines.
+pub fn init_log() {
+    tracing_subscriber::fmt().json().flatten_event(true).with_target(false).with_writer(std::io::stderr).init();
+}

@@ -1,0 +1,31 @@
+//! The Lambda functions of Latchkey.
+//!
+//! One file per operation, in the words of `infra/template.yaml`; `src/bin` has one small binary per function. A
+//! request passes four rooms: the route of the template, the operation's file here, [`caller`] with the store, the
+//! rules of `domain`. What every operation shares:
+//!
+//! - [`app`]: the store and everything that is not a pure value: clock, randomness, environment
+//! - [`caller`]: credentials of a request → principal, the one place
+//! - [`http`], [`error`]: reading requests, writing responses · every error → status, code, JSON
+//! - [`signing`]: the keys that sign and verify tokens
+
+pub mod api_keys;
+pub mod app;
+pub mod authenticate;
+pub mod aws;
+pub mod caller;
+pub mod discovery;
+pub mod error;
+pub mod http;
+pub mod refresh;
+pub mod revoke_tokens;
+pub mod signing;
+mod strict_json;
+mod token_answer;
+pub mod users;
+mod wire;
+
+pub use app::App;
+pub use error::ApiError;
+pub use http::{Request, Response};
+pub use signing::Signer;

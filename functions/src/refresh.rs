@@ -1,0 +1,31 @@
+//! `GET /v1/auth/refresh` and `GET /v1/auth/refresh/{token}`: a new token of the same session for a living one.
+
+use domain::{TokenUid, principal::Credential};
+use lambda_http::RequestExt as _;
+
+use crate::{
+    ApiError, App, Signer,
+    caller::{self, Refused},
+    http::{Request, Response},
+    token_answer,
+};
+
+/// Handles the request.
+///
+/// # Errors
+///
+/// [`ApiError::Unauthorized`] for a token that is expired, revoked or none, and at the end of the session.
+pub async fn handle(app: &App, signer: &Signer, request: Request) -> Result<Response, ApiError> {
+    // With the token in the path other credentials do not matter: a client sends its key along whatever it does.
+    let principal = match request.path_parameters().first("token") {
+        Some(token) => caller::token(app, token).await?,
+        None => caller::principal_of_token(app, &request).await?,
+    };
+    let Credential::Token { claims, key_expires_at } = principal.credential else {
+        return Err(Refused::Missing.into());
+    };
+    let jti = TokenUid::from_bytes(app.entropy.uid());
+    let claims = claims.refresh(key_expires_at, jti, app.clock.now()).map_err(Refused::from)?;
+    let token = signer.sign(app, &claims).await?;
+    token_answer::answer(app, &request, &token, &claims)
+}

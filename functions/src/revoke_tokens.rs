@@ -1,0 +1,72 @@
+//! `POST /v1/users/auth/tokens/revoke`: ends the sessions that these tokens belong to.
+
+use std::collections::BTreeMap;
+
+use domain::{Permission, Principal, principal::Credential, session::Session, token::Claims};
+use lambda_http::http::header;
+use serde::Deserialize;
+
+use crate::{
+    ApiError, App, caller,
+    http::{self, Request, Response},
+    token_answer, wire,
+};
+
+/// Tokens of one request: as many as fit into a body.
+const MAX_TOKENS: usize = 50;
+
+#[derive(Debug, Deserialize)]
+struct Body {
+    #[serde(deserialize_with = "wire::null_as_default")]
+    tokens: Vec<String>,
+}
+
+/// Handles the request. Tokens that are expired, unknown or somebody else's are passed over in silence, so that the
+/// answer says nothing about them.
+///
+/// # Errors
+///
+/// [`ApiError::Unauthorized`]; [`ApiError::TooManyTokens`].
+pub async fn handle(app: &App, request: Request) -> Result<Response, ApiError> {
+    let principal = caller::principal(app, &request).await?;
+    let body: Body = http::body(&request)?;
+    if body.tokens.len() > MAX_TOKENS {
+        return Err(ApiError::TooManyTokens(MAX_TOKENS));
+    }
+
+    let mut sessions = BTreeMap::new();
+    for token in &body.tokens {
+        if let Ok(claims) = app.verifier.verify(app, token).await?
+            && may_revoke(&principal, &claims)
+        {
+            sessions.insert(claims.sid, ended(app, &claims));
+        }
+    }
+    let sessions: Vec<Session> = sessions.into_values().collect();
+    app.store.end_sessions(&sessions).await?;
+
+    let mut response = http::no_content();
+    if sessions.iter().any(|session| is_own(&principal, session)) {
+        response.headers_mut().insert(header::SET_COOKIE, token_answer::cleared_cookie());
+    }
+    Ok(response)
+}
+
+fn may_revoke(principal: &Principal, claims: &Claims) -> bool {
+    claims.tid == principal.user.tenant && principal.may(Permission::UserUpdate, claims.sub)
+}
+
+fn ended(app: &App, claims: &Claims) -> Session {
+    Session {
+        uid: claims.sid,
+        tenant: claims.tid,
+        user: claims.sub,
+        revoked_at: Some(app.clock.now()),
+        ends_at: claims.session_ends_at(),
+    }
+}
+
+/// Whether the caller has ended the session it calls from, which is signing out.
+fn is_own(principal: &Principal, session: &Session) -> bool {
+    matches!(&principal.credential, Credential::Token { claims, .. } if claims.sid == session.uid)
+}

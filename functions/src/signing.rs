@@ -1,0 +1,288 @@
+//! The keys of access tokens: one that signs, all that verify.
+//!
+//! They are generated here and kept in the table, the private part sealed: by KMS in the cloud, by a key file on a
+//! laptop. Every function verifies; only those that hand out tokens can open a private key, and their policies say so.
+
+use std::{fmt, sync::RwLock};
+
+use aws_sdk_kms::primitives::Blob;
+use domain::{
+    Timestamp,
+    token::{self, AccessToken, Claims, TokenRefused, VerifyingKeys, jws::PublicKey},
+};
+use ring::{
+    aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
+    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _},
+};
+use store::{SigningKeyRecord, Store, StoreError};
+use tokio::sync::{Mutex, OnceCell};
+use zeroize::Zeroizing;
+
+use crate::{
+    App,
+    app::{Entropy, SettingsError, optional},
+    aws,
+};
+
+/// Tokens of an unknown key cause at most one read of the table in this span, in milliseconds.
+const RELOAD_INTERVAL_MS: i64 = 1000;
+
+/// Bytes of a key file.
+const KEY_FILE_BYTES: usize = 32;
+
+/// Why no token could be signed or checked.
+#[derive(Debug, thiserror::Error)]
+pub enum SigningError {
+    /// The table did not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// KMS did not do it.
+    #[error("KMS did not seal or open the signing key: {0}")]
+    Kms(String),
+    /// The sealed key cannot be opened, or is none.
+    #[error("the signing key {0} cannot be opened with this sealing key")]
+    Unreadable(String),
+}
+
+/// The public keys, read from the table when a token first needs them.
+#[derive(Default)]
+pub struct Verifier {
+    known: RwLock<Known>,
+    /// Held while the table is read, so that many requests cause one read.
+    loading: Mutex<()>,
+}
+
+#[derive(Default)]
+struct Known {
+    keys: VerifyingKeys,
+    loaded_at: Option<Timestamp>,
+}
+
+impl Verifier {
+    /// Checks a token. A `kid` that is not known causes one read of the table, since another instance may have made
+    /// the key a moment ago; after that it is refused.
+    ///
+    /// # Errors
+    ///
+    /// The outer ones if the table cannot be read, the inner ones as in [`token::verify`].
+    pub async fn verify(&self, app: &App, token: &str) -> Result<Result<Claims, TokenRefused>, StoreError> {
+        let verify = || token::verify(token, &self.known().keys, &app.realm(), app.clock.now());
+        match verify() {
+            Err(TokenRefused::UnknownKey) => {
+                self.reload(app).await?;
+                Ok(verify())
+            }
+            decided => Ok(decided),
+        }
+    }
+
+    async fn reload(&self, app: &App) -> Result<(), StoreError> {
+        let seen = self.known().loaded_at;
+        let _loading = self.loading.lock().await;
+        let now = app.clock.now();
+        let loaded_at = self.known().loaded_at;
+        // An empty table is asked again at once: the first key of an installation may be a moment old.
+        let fresh = loaded_at.is_some_and(|at| (at.millis() - now.millis()).abs() < RELOAD_INTERVAL_MS);
+        if loaded_at != seen || fresh && !self.known().keys.is_empty() {
+            return Ok(());
+        }
+        let keys = public_keys(&app.store).await?;
+        *self.known.write().expect("no holder of the lock panics") = Known { keys, loaded_at: Some(now) };
+        Ok(())
+    }
+
+    fn known(&self) -> std::sync::RwLockReadGuard<'_, Known> {
+        self.known.read().expect("no holder of the lock panics")
+    }
+}
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.known().keys.keys()).finish()
+    }
+}
+
+/// The public keys in the table.
+///
+/// # Errors
+///
+/// [`StoreError::Unavailable`], and [`StoreError::Broken`] for a record that is no key.
+pub async fn public_keys(store: &Store) -> Result<VerifyingKeys, StoreError> {
+    let records = store.signing_keys().await?;
+    let keys = records.into_iter().map(|record| {
+        let key = PublicKey::from_point(&record.public_key).map_err(|error| StoreError::Broken(error.into()))?;
+        Ok((record.kid, key))
+    });
+    keys.collect()
+}
+
+/// The key that signs, opened when the first token is signed, so that a cold start waits for nothing.
+pub struct Signer {
+    sealer: Sealer,
+    current: OnceCell<(String, EcdsaKeyPair)>,
+}
+
+impl Signer {
+    /// A signer whose keys this sealer opens.
+    pub const fn new(sealer: Sealer) -> Self {
+        Self { sealer, current: OnceCell::const_new() }
+    }
+
+    /// The signer that the environment describes: `KMS_KEY_ID` in the cloud, `SEALING_KEY_FILE` on a laptop.
+    ///
+    /// # Errors
+    ///
+    /// As in [`SettingsError`].
+    pub fn from_env() -> Result<Self, SettingsError> {
+        if let Some(key_id) = optional("KMS_KEY_ID") {
+            return Ok(Self::new(Sealer::Kms { client: aws::kms_from_env()?, key_id }));
+        }
+        let path = optional("SEALING_KEY_FILE").ok_or(SettingsError::Missing("KMS_KEY_ID"))?;
+        let unusable = |cause: String| SettingsError::Unusable { name: "SEALING_KEY_FILE", cause };
+        let bytes = Zeroizing::new(std::fs::read(&path).map_err(|error| unusable(error.to_string()))?);
+        let bytes = bytes.as_slice().try_into().map_err(|_| unusable("not a file of 32 bytes".to_owned()))?;
+        Ok(Self::new(Sealer::from_bytes(bytes)))
+    }
+
+    /// Signs these claims.
+    ///
+    /// # Errors
+    ///
+    /// As in [`SigningError`].
+    ///
+    /// # Panics
+    ///
+    /// If the operating system has no random bytes.
+    pub async fn sign(&self, app: &App, claims: &Claims) -> Result<AccessToken, SigningError> {
+        let (kid, key) = self.current.get_or_try_init(|| self.open_newest(app)).await?;
+        let input = token::signing_input(kid, claims);
+        let signature = key.sign(app.entropy.source(), input.as_bytes()).expect("there are random bytes");
+        Ok(AccessToken::new(&input, signature.as_ref()))
+    }
+
+    async fn open_newest(&self, app: &App) -> Result<(String, EcdsaKeyPair), SigningError> {
+        let record = match app.store.signing_keys().await?.pop() {
+            Some(newest) => newest,
+            None => self.create(app).await?,
+        };
+        let pkcs8 = Zeroizing::new(self.sealer.open(&record.kid, &record.sealed_private_key).await?);
+        let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &pkcs8, app.entropy.source())
+            .map_err(|_| SigningError::Unreadable(record.kid.clone()))?;
+        Ok((record.kid, key))
+    }
+
+    /// Makes the first key of an installation. When two instances do so at once there are two, and both verify.
+    async fn create(&self, app: &App) -> Result<SigningKeyRecord, SigningError> {
+        let kid = domain::TokenUid::from_bytes(app.entropy.uid()).to_string();
+        let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
+        let pkcs8 = EcdsaKeyPair::generate_pkcs8(algorithm, app.entropy.source())
+            .expect("the operating system has random bytes");
+        let key = EcdsaKeyPair::from_pkcs8(algorithm, pkcs8.as_ref(), app.entropy.source()).expect("it was just made");
+        let record = SigningKeyRecord {
+            sealed_private_key: self.sealer.seal(&app.entropy, &kid, pkcs8.as_ref()).await?,
+            public_key: key.public_key().as_ref().to_vec(),
+            created_at: app.clock.now(),
+            kid,
+        };
+        app.store.create_signing_key(&record).await?;
+        Ok(record)
+    }
+}
+
+impl fmt::Debug for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Signer")
+    }
+}
+
+/// Seals private keys, each bound to its `kid`.
+#[derive(Clone)]
+pub enum Sealer {
+    /// In the cloud: the sealing key never leaves KMS.
+    Kms {
+        /// The way there.
+        client: aws_sdk_kms::Client,
+        /// A symmetric key.
+        key_id: String,
+    },
+    /// On a laptop: AES-256-GCM under a key that lies in a file.
+    File(std::sync::Arc<LessSafeKey>),
+}
+
+impl Sealer {
+    /// Seals under these bytes.
+    ///
+    /// # Panics
+    ///
+    /// Never: AES-256 takes any 32 bytes.
+    pub fn from_bytes(bytes: &[u8; KEY_FILE_BYTES]) -> Self {
+        let key = UnboundKey::new(&AES_256_GCM, bytes).expect("AES-256 takes any 32 bytes");
+        Self::File(std::sync::Arc::new(LessSafeKey::new(key)))
+    }
+
+    async fn seal(&self, entropy: &Entropy, kid: &str, private_key: &[u8]) -> Result<Vec<u8>, SigningError> {
+        match self {
+            Self::Kms { client, key_id } => {
+                let sealed = client
+                    .encrypt()
+                    .key_id(key_id)
+                    .encryption_context(CONTEXT, kid)
+                    .plaintext(Blob::new(private_key))
+                    .send()
+                    .await
+                    .map_err(|error| kms_error(&error))?;
+                Ok(sealed.ciphertext_blob.ok_or_else(|| SigningError::Kms("an empty answer".to_owned()))?.into_inner())
+            }
+            Self::File(key) => {
+                let nonce: [u8; NONCE_LEN] = entropy.bytes();
+                let mut sealed = private_key.to_vec();
+                key.seal_in_place_append_tag(
+                    Nonce::assume_unique_for_key(nonce),
+                    Aad::from(kid.as_bytes()),
+                    &mut sealed,
+                )
+                .expect("a private key is far below the limit of the cipher");
+                Ok([nonce.as_slice(), &sealed].concat())
+            }
+        }
+    }
+
+    async fn open(&self, kid: &str, sealed: &[u8]) -> Result<Vec<u8>, SigningError> {
+        let unreadable = || SigningError::Unreadable(kid.to_owned());
+        match self {
+            Self::Kms { client, key_id } => {
+                let opened = client
+                    .decrypt()
+                    .key_id(key_id)
+                    .encryption_context(CONTEXT, kid)
+                    .ciphertext_blob(Blob::new(sealed))
+                    .send()
+                    .await
+                    .map_err(|error| kms_error(&error))?;
+                Ok(opened.plaintext.ok_or_else(unreadable)?.into_inner())
+            }
+            Self::File(key) => {
+                let (nonce, sealed) = sealed.split_at_checked(NONCE_LEN).ok_or_else(unreadable)?;
+                let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| unreadable())?;
+                let mut opened = sealed.to_vec();
+                let length =
+                    key.open_in_place(nonce, Aad::from(kid.as_bytes()), &mut opened).map_err(|_| unreadable())?.len();
+                opened.truncate(length);
+                Ok(opened)
+            }
+        }
+    }
+}
+
+/// The encryption context of KMS: a sealed key opens only under its own name, and the log of KMS shows which.
+const CONTEXT: &str = "latchkey:kid";
+
+fn kms_error(error: &(dyn std::error::Error + Send + Sync)) -> SigningError {
+    SigningError::Kms(aws_sdk_kms::error::DisplayErrorContext(error).to_string())
+}
+
+impl fmt::Debug for Sealer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sealer")
+    }
+}

@@ -1,0 +1,40 @@
+//! The answer that carries a token, in the body and for browsers in a cookie.
+
+use domain::token::{AccessToken, Claims};
+use lambda_http::http::{HeaderValue, header};
+use serde::Serialize;
+
+use crate::{
+    ApiError, App,
+    caller::{self, COOKIE},
+    http::{self, Request, Response},
+};
+
+#[derive(Serialize)]
+struct Body<'a> {
+    #[serde(rename = "Authorization")]
+    authorization: &'a str,
+    #[serde(rename = "isMfa")]
+    is_mfa: bool,
+}
+
+/// 200 with the token; with the cookie too if the request wants one (the default) and may have one.
+pub(crate) fn answer(app: &App, request: &Request, token: &AccessToken, claims: &Claims) -> Result<Response, ApiError> {
+    let wants_cookie = http::flag(request, "setCookie", true)?;
+    let mut response = http::ok(&Body { authorization: token.expose(), is_mfa: false });
+    if wants_cookie && caller::may_set_cookie(request) {
+        let lifetime = (claims.exp - app.clock.now().secs()).max(0);
+        response.headers_mut().insert(header::SET_COOKIE, cookie(token.expose(), lifetime));
+    }
+    Ok(response)
+}
+
+/// The cookie that takes the token out of the browser again.
+pub(crate) fn cleared_cookie() -> HeaderValue {
+    cookie("", 0)
+}
+
+fn cookie(value: &str, lifetime_secs: i64) -> HeaderValue {
+    let cookie = format!("{COOKIE}={value}; Path=/; HttpOnly; Secure; SameSite=Lax; Max-Age={lifetime_secs}");
+    HeaderValue::try_from(cookie).expect("a token is base64url and dots")
+}

@@ -1,0 +1,86 @@
+//! `GET /v1/users/me`: the caller with roles and permissions; the usual way to ask whether a key works.
+
+use std::collections::BTreeMap;
+
+use domain::{Permission, PermissionSet, ProjectUid, RoleUid, TenantUid, UserUid};
+use serde::Serialize;
+
+use crate::{
+    ApiError, App, caller,
+    http::{self, Request, Response},
+};
+
+#[derive(Serialize)]
+struct Me {
+    metadata: Metadata,
+    spec: Spec,
+    status: Status,
+}
+
+#[derive(Serialize)]
+struct Metadata {
+    name: String,
+    uid: UserUid,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Spec {
+    email_id: String,
+    first_name: String,
+    last_name: String,
+    roles: Vec<RoleUid>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Status {
+    is_active: bool,
+    is_contract_accepted: bool,
+    login_mode: &'static str,
+    activation_link: &'static str,
+    tenant: Tenant,
+    tenant_permissions: BTreeMap<String, Vec<&'static str>>,
+    project_permissions: BTreeMap<String, Vec<&'static str>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Tenant {
+    org_name: String,
+    tenant_uid: TenantUid,
+}
+
+pub(super) async fn handle(app: &App, request: Request) -> Result<Response, ApiError> {
+    let principal = caller::principal(app, &request).await?;
+    let user = principal.user;
+    let tenant = app.store.tenant(user.tenant).await?.ok_or(ApiError::NotFound)?;
+    let projects = app.store.projects(user.tenant).await?;
+    let in_projects = project_permissions(principal.permissions);
+    Ok(http::ok(&Me {
+        metadata: Metadata { name: user.name(), uid: user.uid },
+        status: Status {
+            is_active: user.is_active,
+            is_contract_accepted: true,
+            login_mode: "devops",
+            activation_link: "",
+            tenant: Tenant { org_name: tenant.org_name, tenant_uid: user.tenant },
+            tenant_permissions: BTreeMap::from([(user.tenant.to_string(), names(principal.permissions))]),
+            project_permissions: projects
+                .into_iter()
+                .filter(|_| !in_projects.is_empty())
+                .map(|project: domain::tenant::Project| (ProjectUid::to_string(&project.uid), in_projects.clone()))
+                .collect(),
+        },
+        spec: Spec { email_id: user.email, first_name: user.first_name, last_name: user.last_name, roles: user.roles },
+    }))
+}
+
+fn names(permissions: PermissionSet) -> Vec<&'static str> {
+    permissions.iter().map(Permission::as_str).collect()
+}
+
+/// What is held at tenant scope holds in each of its projects.
+fn project_permissions(permissions: PermissionSet) -> Vec<&'static str> {
+    names(permissions).into_iter().filter(|name| name.starts_with("project.")).collect()
+}

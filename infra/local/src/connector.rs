@@ -1,0 +1,69 @@
+//! The way from a function to DynamoDB: what its policy lacks is refused, what it does is noted.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use aws_credential_types::Credentials;
+use aws_sdk_dynamodb::Client;
+use aws_smithy_runtime_api::{
+    client::{
+        http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn},
+        orchestrator::{HttpRequest, HttpResponse},
+    },
+    http::StatusCode,
+};
+use aws_smithy_types::body::SdkBody;
+use serde_json::{Value, json};
+
+use crate::{
+    backend::{Backend, TARGET},
+    policy::{self, Access, Policy},
+    trace,
+};
+
+/// A client as a function with this policy has it.
+///
+/// - `policy`: `None` for the server's own work, which IAM has no say in.
+/// - `resources`: the names of the tables in the template, by their own names.
+pub fn client(backend: &Backend, policy: Option<Policy>, resources: Arc<BTreeMap<String, String>>) -> Client {
+    let guarded = SharedHttpConnector::new(Guarded { to: backend.connector(), policy, resources });
+    let http_client = http_client_fn(move |_, _| guarded.clone());
+    let credentials = Credentials::from_keys("local", "local", None);
+    let config = functions::aws::dynamodb_config(http_client, "local".to_owned(), credentials);
+    Client::from_conf(config.endpoint_url(backend.url()).build())
+}
+
+#[derive(Debug)]
+struct Guarded {
+    to: SharedHttpConnector,
+    policy: Option<Policy>,
+    resources: Arc<BTreeMap<String, String>>,
+}
+
+impl HttpConnector for Guarded {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let name =
+            request.headers().get("x-amz-target").and_then(|target| target.strip_prefix(TARGET)).unwrap_or_default();
+        let body: Value = serde_json::from_slice(request.body().bytes().unwrap_or_default()).unwrap_or_default();
+        let accesses = policy::accesses(name, &body);
+        let mut tables: Vec<String> =
+            accesses.iter().filter_map(|access| self.resources.get(&access.table).cloned()).collect();
+        tables.sort_unstable();
+        tables.dedup();
+        trace::note(trace::Operation { name: name.to_owned(), tables });
+        let allowed = self
+            .policy
+            .as_ref()
+            .map_or(Ok(()), |policy| policy.check(&accesses, |table| self.resources.get(table).cloned()));
+        match allowed {
+            Ok(()) => self.to.call(request),
+            Err(access) => HttpConnectorFuture::ready(Ok(denied(&access))),
+        }
+    }
+}
+
+/// What DynamoDB answers when IAM refuses.
+fn denied(access: &Access) -> HttpResponse {
+    let message = format!("not authorized to perform dynamodb:{} on {}", access.action, access.table);
+    let body = json!({ "__type": "com.amazon.coral.service#AccessDeniedException", "Message": message });
+    HttpResponse::new(StatusCode::try_from(400).expect("a status"), SdkBody::from(body.to_string()))
+}

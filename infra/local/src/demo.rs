@@ -1,0 +1,137 @@
+//! Tenants to start with: the demo of a first start, and what tests and loads need.
+
+use std::time::Duration;
+
+use domain::{
+    Annotations, ApiKey, ApiKeyUid, ProjectUid, RoleUid, Tenant, TenantUid, Timestamp, User, UserUid,
+    api_key::{ApiKeyRefused, ApiKeyValue, Name, NewApiKey},
+    role,
+    tenant::{DEFAULT_API_KEY_LIMIT, DEFAULT_PROJECT, Project},
+};
+use functions::app::Entropy;
+use store::{CreateRefused, Store, StoreError};
+
+/// How long the keys of a demo live.
+const KEY_LIFETIME: Duration = Duration::from_hours(90 * 24);
+
+/// The demo of a first start could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum DemoError {
+    /// The tables did not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A key was refused.
+    #[error(transparent)]
+    ApiKey(#[from] CreateRefused),
+    /// A key makes no sense.
+    #[error(transparent)]
+    Rule(#[from] ApiKeyRefused),
+}
+
+/// What a first start makes and shows.
+#[derive(Debug)]
+pub struct Demo {
+    /// The tenant.
+    pub tenant: Tenant,
+    /// A Tenant Admin and a key of theirs.
+    pub admin: (User, ApiKeyValue),
+    /// A user without a role and a key of theirs.
+    pub user: (User, ApiKeyValue),
+}
+
+/// Makes the demo.
+///
+/// # Errors
+///
+/// [`DemoError`].
+pub async fn create(store: &Store, entropy: &Entropy, now: Timestamp) -> Result<Demo, DemoError> {
+    let tenant = new_tenant(store, entropy, "northwind").await?;
+    let admin = new_user(entropy, &tenant, "Ines", "Alba", &[role::TENANT_ADMIN.uid], now);
+    let user = new_user(entropy, &tenant, "Tom", "Berg", &[], now);
+    store.create_user(&admin).await?;
+    store.create_user(&user).await?;
+    let expires_at = now + KEY_LIFETIME;
+    let admin_key = new_api_key(store, entropy, &admin, "demo", expires_at, now).await?;
+    let user_key = new_api_key(store, entropy, &user, "demo", expires_at, now).await?;
+    Ok(Demo { tenant, admin: (admin, admin_key), user: (user, user_key) })
+}
+
+/// Makes a tenant.
+///
+/// # Errors
+///
+/// [`StoreError::Unavailable`].
+pub async fn new_tenant(store: &Store, entropy: &Entropy, org_name: &str) -> Result<Tenant, StoreError> {
+    let tenant = Tenant {
+        uid: TenantUid::from_bytes(entropy.uid()),
+        org_name: org_name.to_owned(),
+        api_key_limit: DEFAULT_API_KEY_LIMIT,
+    };
+    let project = Project { uid: ProjectUid::from_bytes(entropy.uid()), name: DEFAULT_PROJECT.to_owned() };
+    store.create_tenant(&tenant, &project).await?;
+    Ok(tenant)
+}
+
+/// Draws up a user, who is not written yet.
+pub fn new_user(
+    entropy: &Entropy,
+    tenant: &Tenant,
+    first_name: &str,
+    last_name: &str,
+    roles: &[RoleUid],
+    now: Timestamp,
+) -> User {
+    User {
+        uid: UserUid::from_bytes(entropy.uid()),
+        tenant: tenant.uid,
+        email: format!("{}@{}.example", first_name.to_lowercase(), tenant.org_name),
+        first_name: first_name.to_owned(),
+        last_name: last_name.to_owned(),
+        roles: roles.to_vec(),
+        is_active: true,
+        created_at: now,
+    }
+}
+
+/// Draws up a key, which is not written yet.
+///
+/// # Errors
+///
+/// [`ApiKeyRefused`].
+pub fn draw_api_key(
+    entropy: &Entropy,
+    user: &User,
+    name: &str,
+    expires_at: Timestamp,
+    now: Timestamp,
+) -> Result<(ApiKey, ApiKeyValue), ApiKeyRefused> {
+    let uid = ApiKeyUid::from_bytes(entropy.uid());
+    let new = NewApiKey {
+        uid,
+        tenant: user.tenant,
+        user: user.uid,
+        creator: user.uid,
+        name: Name::stored(name.to_owned()),
+        annotations: Annotations::default(),
+        expires_at: Some(expires_at),
+    };
+    Ok((ApiKey::create(new, now)?, ApiKeyValue::new(user.uid, uid, &entropy.bytes())))
+}
+
+/// Makes a key.
+///
+/// # Errors
+///
+/// [`DemoError`].
+pub async fn new_api_key(
+    store: &Store,
+    entropy: &Entropy,
+    user: &User,
+    name: &str,
+    expires_at: Timestamp,
+    now: Timestamp,
+) -> Result<ApiKeyValue, DemoError> {
+    let (key, value) = draw_api_key(entropy, user, name, expires_at, now)?;
+    store.create_api_key(&key, &value.digest(), DEFAULT_API_KEY_LIMIT).await?;
+    Ok(value)
+}

@@ -1,0 +1,200 @@
+//! What API Gateway does: finds the route, makes an event of the request, hands it to the function.
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use hyper::{
+    HeaderMap, Method, StatusCode, Uri,
+    header::{COOKIE, HOST},
+};
+use lambda_http::request;
+use serde_json::{Map, Value, json};
+
+use crate::{
+    Service,
+    template::{Function, Route, Template},
+    trace,
+};
+
+/// A request as it came over the wire.
+#[derive(Debug)]
+pub struct HttpRequest {
+    /// As sent.
+    pub method: Method,
+    /// Path and query, as sent.
+    pub uri: Uri,
+    /// As sent.
+    pub headers: HeaderMap,
+    /// At most what [`crate::server`] takes.
+    pub body: Vec<u8>,
+    /// Who sent it.
+    pub source: IpAddr,
+}
+
+/// The answer of the service.
+pub type HttpResponse = functions::Response;
+
+/// The routes of a template.
+#[derive(Debug)]
+pub struct Gateway {
+    routes: BTreeMap<Method, matchit::Router<(usize, String)>>,
+    default: Option<usize>,
+}
+
+impl Gateway {
+    /// Reads the routes.
+    ///
+    /// # Panics
+    ///
+    /// If two of them contradict each other, which a test excludes.
+    pub fn new(template: &Template) -> Self {
+        let mut gateway = Self { routes: BTreeMap::new(), default: None };
+        for (at, function) in template.functions.iter().enumerate() {
+            for route in &function.routes {
+                match route {
+                    Route::Default => gateway.default = Some(at),
+                    Route::Exact { method, path } => {
+                        let method = method.parse().expect("the template names a method");
+                        let routes = gateway.routes.entry(method).or_default();
+                        routes.insert(path, (at, route.key())).expect("routes do not contradict each other");
+                    }
+                }
+            }
+        }
+        gateway
+    }
+
+    /// Answers a request, and tells which calls of DynamoDB that took.
+    ///
+    /// # Panics
+    ///
+    /// If the template has no default route, which a test excludes.
+    pub async fn call(&self, service: &Service, request: HttpRequest) -> (HttpResponse, Vec<trace::Operation>) {
+        let path = request.uri.path();
+        let matched = self.routes.get(&request.method).and_then(|routes| routes.at(path).ok());
+        let (at, route_key, parameters) = match &matched {
+            Some(matched) => {
+                let (at, key) = matched.value;
+                let parameters = matched.params.iter().map(|(name, value)| (name.to_owned(), decoded(value)));
+                (*at, key.as_str(), parameters.collect())
+            }
+            None => (self.default.expect("the template has a default route"), "$default", BTreeMap::new()),
+        };
+        let event = event(&request, route_key, &parameters);
+        let Ok(event) = request::from_str(&event) else { return (bad_request(), Vec::new()) };
+        // On the heap, since the operations of all functions together make a large future.
+        trace::traced(Box::pin(service.invoke(&service.template.functions[at], event))).await
+    }
+}
+
+/// Answers an event of API Gateway with what API Gateway would take.
+///
+/// # Errors
+///
+/// The parser's, if it is no such event.
+pub async fn invoke(service: &Service, function: &Function, event: &str) -> Result<Value, serde_json::Error> {
+    let response = service.invoke(function, request::from_str(event)?).await;
+    let (parts, body) = response.into_parts();
+    let headers: Map<String, Value> = parts
+        .headers
+        .iter()
+        .filter(|(name, _)| *name != hyper::header::SET_COOKIE)
+        .map(|(name, value)| (name.to_string(), json!(value.to_str().unwrap_or_default())))
+        .collect();
+    let cookies: Vec<_> =
+        parts.headers.get_all(hyper::header::SET_COOKIE).iter().filter_map(|cookie| cookie.to_str().ok()).collect();
+    Ok(json!({
+        "statusCode": parts.status.as_u16(),
+        "headers": headers,
+        "cookies": cookies,
+        "body": String::from_utf8_lossy(&body),
+        "isBase64Encoded": false,
+    }))
+}
+
+/// A version 2.0 event. Repeated headers and query parameters are joined by commas, as API Gateway joins them.
+fn event(request: &HttpRequest, route_key: &str, parameters: &BTreeMap<String, String>) -> String {
+    let mut headers: BTreeMap<&str, String> = BTreeMap::new();
+    let mut cookies = Vec::new();
+    for (name, value) in &request.headers {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        if name == COOKIE {
+            cookies.extend(value.split("; ").map(ToOwned::to_owned));
+        } else {
+            join(headers.entry(name.as_str()).or_default(), &value);
+        }
+    }
+    let query = request.uri.query().unwrap_or_default();
+    let mut event = json!({
+        "version": "2.0",
+        "routeKey": route_key,
+        "rawPath": request.uri.path(),
+        "rawQueryString": query,
+        "headers": headers,
+        "requestContext": {
+            "accountId": "000000000000",
+            "apiId": "local",
+            "domainName": headers.get(HOST.as_str()),
+            "http": {
+                "method": request.method.as_str(),
+                "path": request.uri.path(),
+                "protocol": "HTTP/1.1",
+                "sourceIp": request.source.to_string(),
+                "userAgent": headers.get("user-agent"),
+            },
+            "requestId": "local",
+            "routeKey": route_key,
+            "stage": "$default",
+            "timeEpoch": 0,
+        },
+        "isBase64Encoded": false,
+    });
+    if !cookies.is_empty() {
+        event["cookies"] = json!(cookies);
+    }
+    if !parameters.is_empty() {
+        event["pathParameters"] = json!(parameters);
+    }
+    if !request.body.is_empty() {
+        match std::str::from_utf8(&request.body) {
+            Ok(text) => event["body"] = json!(text),
+            Err(_) => {
+                event["body"] = json!(STANDARD.encode(&request.body));
+                event["isBase64Encoded"] = json!(true);
+            }
+        }
+    }
+    event.to_string()
+}
+
+fn join(joined: &mut String, value: &str) {
+    if !joined.is_empty() {
+        joined.push(',');
+    }
+    joined.push_str(value);
+}
+
+/// A path parameter without percent-encoding; bytes that are no text stay as they are.
+fn decoded(value: &str) -> String {
+    let mut bytes = Vec::with_capacity(value.len());
+    let mut rest = value.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        let escaped = (byte == b'%').then(|| after.get(..2)).flatten().and_then(|hex| std::str::from_utf8(hex).ok());
+        match escaped.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(escaped) => {
+                bytes.push(escaped);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(byte);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8(bytes).unwrap_or_else(|_| value.to_owned())
+}
+
+/// What is no request to API Gateway either.
+fn bad_request() -> HttpResponse {
+    functions::http::json(StatusCode::BAD_REQUEST, &json!({ "code": "InvalidRequest", "message": "not a request" }))
+}

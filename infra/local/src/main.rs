@@ -1,0 +1,237 @@
+//! `latchkey`: the whole service on localhost.
+
+use std::{
+    error::Error,
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use clap::{Parser, Subcommand};
+use dynoxide::Database;
+use functions::{
+    app::{Entropy, Settings},
+    signing::Sealer,
+};
+use local::{
+    Service,
+    backend::Backend,
+    data_dir::DataDir,
+    demo::{self, Demo},
+    export::export,
+    gateway,
+    seed::{self, seed},
+    server::Server,
+    service::Options,
+};
+use tokio::net::TcpListener;
+
+/// The whole of Latchkey on localhost, on an embedded DynamoDB.
+#[derive(Parser)]
+#[command(version, about)]
+struct Arguments {
+    /// The port to serve on; 0 takes a free one
+    #[arg(long, default_value_t = 9000, global = true)]
+    port: u16,
+    /// The folder that keeps the data
+    #[arg(long, default_value = ".latchkey", global = true)]
+    data: PathBuf,
+    /// Open the embedded DynamoDB on this port of the loopback interface too, as `cargo lambda watch` needs
+    #[arg(long, global = true)]
+    dynamodb_port: Option<u16>,
+    /// Use the DynamoDB at this URL in place of the embedded one
+    #[arg(long, global = true)]
+    dynamodb_url: Option<String>,
+    /// Append the DynamoDB calls of each request to this file, a line of JSON each
+    #[arg(long, global = true)]
+    trace: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Fill the tables with tenants, users and keys, and print a key of each user
+    Seed {
+        /// Tenants
+        #[arg(long, default_value_t = 1)]
+        tenants: usize,
+        /// Users of each tenant, the first an admin
+        #[arg(long, default_value_t = 10)]
+        users: usize,
+        /// Keys of each user
+        #[arg(long, default_value_t = 10)]
+        keys: usize,
+    },
+    /// Print every item of the tables, a line of JSON each
+    Export,
+    /// Call one function with the event on standard input and print what it answers
+    Invoke {
+        /// Such as `authenticate`
+        function: String,
+    },
+}
+
+#[tokio::main]
+async fn main() {
+    if let Err(error) = run(Arguments::parse()).await {
+        eprintln!("latchkey: {error}");
+        std::process::exit(1);
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
+    functions::http::init_log();
+    let entropy = Entropy::system();
+    let data = DataDir::open(&arguments.data)?;
+    let clock = data.clock();
+    let listener = match arguments.command {
+        None => Some(listen(arguments.port, "--port").await?),
+        Some(_) => None,
+    };
+    let port = listener.as_ref().map_or(Ok(arguments.port), |listener| listener.local_addr().map(|at| at.port()))?;
+    let (backend, database) = match arguments.dynamodb_url {
+        Some(url) => (Backend::Remote(url), None),
+        None => {
+            let database = open_database(&data.database())?;
+            (Backend::Embedded(database.clone()), Some(database))
+        }
+    };
+    let public_url = format!("http://localhost:{port}");
+    let service = Service::start(Options {
+        backend,
+        table_prefix: String::new(),
+        clock: clock.clone(),
+        settings: Settings { public_url: public_url.clone(), audience: "latchkey".to_owned() },
+        sealer: Sealer::from_bytes(&data.sealing_key(&entropy)?),
+    })
+    .await?;
+
+    match (arguments.command, listener) {
+        (Some(Command::Seed { tenants, users, keys }), _) => {
+            if let Some(database) = &database {
+                database.enable_bulk_loading()?;
+            }
+            seed(&service, &entropy, clock.now(), seed::Size { tenants, users, keys }).await?;
+        }
+        (Some(Command::Export), _) => export(&service, &mut io::BufWriter::new(io::stdout())).await?,
+        (Some(Command::Invoke { function }), _) => invoke(&service, &function).await?,
+        (None, Some(listener)) => {
+            if is_empty(&service).await? {
+                greet(&demo::create(&service.store, &entropy, clock.now()).await?, &public_url);
+            }
+            if let Some(database) = &database {
+                sweep_ttl(database.clone());
+                if let Some(port) = arguments.dynamodb_port {
+                    open_dynamodb(database.clone(), port, &data, &public_url, &service).await?;
+                }
+            }
+            println!("Latchkey is ready on {public_url} (data in {}, Ctrl-C stops it)", arguments.data.display());
+            Server::new(Arc::new(service), arguments.trace).await?.run(listener, stopped()).await;
+        }
+        (None, None) => unreachable!("without a command there is a listener"),
+    }
+    Ok(())
+}
+
+async fn listen(port: u16, option: &str) -> Result<TcpListener, String> {
+    let listening = TcpListener::bind(("127.0.0.1", port)).await;
+    listening.map_err(|error| format!("port {port} cannot be used ({error}); choose another with {option}"))
+}
+
+fn open_database(path: &Path) -> Result<Database, Box<dyn Error>> {
+    let text = path.to_str().ok_or("the path of the data folder must be valid UTF-8")?;
+    Ok(Database::new(text).map_err(|error| format!("{}: {error}", path.display()))?)
+}
+
+async fn is_empty(service: &Service) -> Result<bool, Box<dyn Error>> {
+    let scan = serde_json::json!({ "TableName": service.table_names().tenants, "Limit": 1 });
+    let found = service.backend.execute("Scan", &scan).await?;
+    Ok(found["Items"].as_array().is_none_or(Vec::is_empty))
+}
+
+/// DynamoDB removes expired items by itself; the emulator when it is told to.
+fn sweep_ttl(database: Database) {
+    std::thread::spawn(move || {
+        loop {
+            std::thread::sleep(Duration::from_mins(1));
+            if let Err(error) = database.sweep_ttl() {
+                tracing::warn!(%error, "expired items were not removed");
+            }
+        }
+    });
+}
+
+/// Opens the embedded DynamoDB for `cargo lambda watch` and writes the settings that its functions need.
+async fn open_dynamodb(
+    database: Database,
+    port: u16,
+    data: &DataDir,
+    public_url: &str,
+    service: &Service,
+) -> Result<(), Box<dyn Error>> {
+    let listener = listen(port, "--dynamodb-port").await?;
+    let port = listener.local_addr()?.port();
+    tokio::spawn(dynoxide::server::serve_on(listener, database));
+    let names = service.table_names();
+    let env = format!(
+        "TENANTS_TABLE={}\nKEYS_TABLE={}\nPUBLIC_URL={public_url}\nTOKEN_AUDIENCE=latchkey\nSEALING_KEY_FILE={}\n\
+         AWS_ENDPOINT_URL_DYNAMODB=http://127.0.0.1:{port}\nAWS_REGION=local\nAWS_ACCESS_KEY_ID=local\n\
+         AWS_SECRET_ACCESS_KEY=local\nAWS_EC2_METADATA_DISABLED=true\n",
+        names.tenants,
+        names.keys,
+        std::path::absolute(data.sealing_key_file())?.display(),
+    );
+    std::fs::write(data.lambda_env(), env)?;
+    println!("DynamoDB answers on http://127.0.0.1:{port}; settings for its users in {}", data.lambda_env().display());
+    Ok(())
+}
+
+async fn invoke(service: &Service, name: &str) -> Result<(), Box<dyn Error>> {
+    let functions = &service.template.functions;
+    let function = functions.iter().find(|function| function.name == name).ok_or_else(|| {
+        let names: Vec<_> = functions.iter().map(|function| function.name.as_str()).collect();
+        format!("there is no function {name}; there are {}", names.join(", "))
+    })?;
+    let mut event = String::new();
+    io::stdin().read_to_string(&mut event)?;
+    println!("{}", gateway::invoke(service, function, &event).await?);
+    Ok(())
+}
+
+fn greet(demo: &Demo, url: &str) {
+    let (admin, user) = (&demo.admin, &demo.user);
+    println!(
+        "Latchkey made a demo organization, {org}. Its credentials are shown this once:
+
+  {admin_name}, Tenant Admin, {admin_email}
+    export ADMIN_KEY={admin_key}
+  {user_name}, no role, {user_email}
+    export USER_KEY={user_key}
+
+Paste the two lines above into another terminal, then try:
+
+    export URL={url}
+    curl -sS -H \"ApiKey: $USER_KEY\" $URL/v1/users/me
+    curl -sS -H \"ApiKey: $ADMIN_KEY\" $URL/v1/apiKeys
+    curl -sS -X POST -H \"ApiKey: $USER_KEY\" $URL/v1/auth/authenticate
+",
+        org = demo.tenant.org_name,
+        admin_name = admin.0.name(),
+        admin_email = admin.0.email,
+        admin_key = admin.1.expose(),
+        user_name = user.0.name(),
+        user_email = user.0.email,
+        user_key = user.1.expose(),
+    );
+}
+
+async fn stopped() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminated = signal(SignalKind::terminate()).expect("signals can be waited for");
+    tokio::select! {
+        _ = terminated.recv() => {}
+        interrupted = tokio::signal::ctrl_c() => interrupted.expect("signals can be waited for"),
+    }
+}

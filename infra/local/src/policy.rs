@@ -1,0 +1,156 @@
+//! What a function may do at the tables, by the IAM statements of the template, so that a permission which is missing
+//! in the cloud is missing here too.
+
+use serde_json::Value;
+
+/// The statements of one function.
+#[derive(Debug, Clone, Default)]
+pub struct Policy {
+    /// Each allows something; what none allows is denied.
+    pub statements: Vec<Statement>,
+}
+
+/// One statement, which allows.
+#[derive(Debug, Clone)]
+pub struct Statement {
+    /// Such as `dynamodb:GetItem`.
+    pub actions: Vec<String>,
+    /// Names of resources in the template.
+    pub resources: Vec<String>,
+    /// If set, only items whose partition key is one of these.
+    pub leading_keys: Option<Vec<String>>,
+}
+
+/// One thing that a call does: IAM looks at each of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Access {
+    /// Such as `GetItem`; a transaction counts as the writes in it.
+    pub action: String,
+    /// The table, as the call names it.
+    pub table: String,
+    /// The partition key of the items, where the call names one.
+    pub leading_keys: Vec<String>,
+}
+
+impl Policy {
+    /// Whether every access is allowed.
+    ///
+    /// - `resource_of`: the name in the template of a table.
+    ///
+    /// # Errors
+    ///
+    /// The first access that no statement allows.
+    pub fn check(&self, accesses: &[Access], resource_of: impl Fn(&str) -> Option<String>) -> Result<(), Access> {
+        let denied = accesses.iter().find(|access| {
+            let resource = resource_of(&access.table);
+            !self.statements.iter().any(|statement| resource.as_ref().is_some_and(|it| statement.allows(access, it)))
+        });
+        denied.map_or(Ok(()), |access| Err(access.clone()))
+    }
+}
+
+impl Statement {
+    fn allows(&self, access: &Access, resource: &str) -> bool {
+        let action = format!("dynamodb:{}", access.action);
+        self.actions.contains(&action)
+            && self.resources.iter().any(|allowed| allowed == resource)
+            && self.leading_keys.as_ref().is_none_or(|allowed| {
+                !access.leading_keys.is_empty() && access.leading_keys.iter().all(|key| allowed.contains(key))
+            })
+    }
+}
+
+/// What a call of DynamoDB does to which table.
+pub fn accesses(operation: &str, body: &Value) -> Vec<Access> {
+    let access = |action: &str, table: &Value, leading_keys: Vec<String>| Access {
+        action: action.to_owned(),
+        table: table.as_str().unwrap_or_default().to_owned(),
+        leading_keys,
+    };
+    match operation {
+        "BatchGetItem" | "BatchWriteItem" => {
+            let tables = body["RequestItems"].as_object().into_iter().flatten();
+            tables.map(|(table, _)| access(operation, &Value::from(table.as_str()), vec![])).collect()
+        }
+        "TransactWriteItems" => {
+            let writes = body["TransactItems"].as_array().into_iter().flatten().filter_map(Value::as_object).flatten();
+            writes
+                .map(|(kind, write)| {
+                    let action =
+                        if kind == "ConditionCheck" { "ConditionCheckItem".to_owned() } else { format!("{kind}Item") };
+                    access(&action, &write["TableName"], leading_keys(write))
+                })
+                .collect()
+        }
+        _ => vec![access(operation, &body["TableName"], leading_keys(body))],
+    }
+}
+
+/// The partition key that a call names: of `pk`, the only one that a condition of ours is about.
+fn leading_keys(call: &Value) -> Vec<String> {
+    let of_item = |item: &Value| item["pk"]["S"].as_str().map(ToOwned::to_owned);
+    let of_query = || {
+        let condition = call["KeyConditionExpression"].as_str()?;
+        condition
+            .starts_with("pk = :pk")
+            .then_some(&call["ExpressionAttributeValues"][":pk"]["S"])?
+            .as_str()
+            .map(ToOwned::to_owned)
+    };
+    of_item(&call["Key"]).or_else(|| of_item(&call["Item"])).or_else(of_query).into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn policy(actions: &[&str], leading_keys: Option<&[&str]>) -> Policy {
+        let text = |texts: &[&str]| texts.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let statement = Statement {
+            actions: text(actions),
+            resources: text(&["TenantsTable"]),
+            leading_keys: leading_keys.map(text),
+        };
+        Policy { statements: vec![statement] }
+    }
+
+    fn denied(policy: &Policy, operation: &str, body: &Value) -> Option<String> {
+        let resource_of = |table: &str| Some(if table == "tenants" { "TenantsTable" } else { "KeysTable" }.to_owned());
+        policy.check(&accesses(operation, body), resource_of).err().map(|access| access.action)
+    }
+
+    #[test]
+    fn what_no_statement_allows_is_denied() {
+        let get = json!({ "TableName": "tenants", "Key": { "pk": { "S": "TENANT#1" } } });
+        assert_eq!(denied(&policy(&["dynamodb:GetItem"], None), "GetItem", &get), None);
+        assert_eq!(denied(&policy(&["dynamodb:Query"], None), "GetItem", &get).unwrap(), "GetItem");
+        assert_eq!(denied(&Policy::default(), "GetItem", &get).unwrap(), "GetItem");
+        let elsewhere = json!({ "TableName": "keys", "Key": { "uid": { "S": "1" } } });
+        assert_eq!(denied(&policy(&["dynamodb:GetItem"], None), "GetItem", &elsewhere).unwrap(), "GetItem");
+    }
+
+    #[test]
+    fn a_transaction_needs_the_permission_of_each_write() {
+        let body = json!({ "TransactItems": [
+            { "Put": { "TableName": "tenants", "Item": { "pk": { "S": "a" } } } },
+            { "Delete": { "TableName": "tenants", "Key": { "pk": { "S": "b" } } } },
+        ] });
+        let both = policy(&["dynamodb:PutItem", "dynamodb:DeleteItem"], None);
+        assert_eq!(denied(&both, "TransactWriteItems", &body), None);
+        assert_eq!(denied(&policy(&["dynamodb:PutItem"], None), "TransactWriteItems", &body).unwrap(), "DeleteItem");
+    }
+
+    #[test]
+    fn a_leading_key_confines_to_its_partition() {
+        let signing = policy(&["dynamodb:Query"], Some(&["SIGNING"]));
+        let query = |pk: &str| {
+            json!({ "TableName": "tenants", "KeyConditionExpression": "pk = :pk",
+                    "ExpressionAttributeValues": { ":pk": { "S": pk } } })
+        };
+        assert_eq!(denied(&signing, "Query", &query("SIGNING")), None);
+        assert!(denied(&signing, "Query", &query("TENANT#1")).is_some());
+        assert!(denied(&signing, "Query", &json!({ "TableName": "tenants" })).is_some());
+    }
+}

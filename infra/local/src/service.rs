@@ -1,0 +1,120 @@
+//! Every function with what it has at hand, on one DynamoDB.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use functions::{
+    App, Request, Response, Signer, api_keys,
+    app::{Clock, Settings},
+    authenticate, discovery, http, refresh, revoke_tokens,
+    signing::Sealer,
+    users,
+};
+use store::{Store, TableNames};
+
+use crate::{
+    backend::{Backend, BackendError},
+    connector,
+    policy::Policy,
+    template::{Function, Template},
+};
+
+/// Every function with what it has at hand.
+#[derive(Debug)]
+pub struct Service {
+    /// What the template says.
+    pub template: Template,
+    /// Where the tables are.
+    pub backend: Backend,
+    /// For the server's own work: no policy confines it.
+    pub store: Store,
+    tables: BTreeMap<String, String>,
+    running: BTreeMap<String, Running>,
+}
+
+/// A function, warm: like an instance on Lambda it keeps its keys, and shares nothing with the others.
+#[derive(Debug)]
+struct Running {
+    app: App,
+    signer: Signer,
+}
+
+/// What a service is started with.
+#[derive(Debug)]
+pub struct Options {
+    /// Where the tables are, or are made.
+    pub backend: Backend,
+    /// Begins the name of every table, so that several services can share a DynamoDB.
+    pub table_prefix: String,
+    /// What time it is.
+    pub clock: Clock,
+    /// What a deployment sets.
+    pub settings: Settings,
+    /// Seals the signing keys.
+    pub sealer: Sealer,
+}
+
+impl Service {
+    /// Makes the tables that are missing and every function of the template.
+    ///
+    /// # Errors
+    ///
+    /// [`BackendError`] if DynamoDB refuses or does not answer.
+    pub async fn start(options: Options) -> Result<Self, BackendError> {
+        let template = Template::load();
+        let tables: BTreeMap<String, String> = template
+            .tables
+            .iter()
+            .map(|table| (table.resource.clone(), format!("{}{}", options.table_prefix, table.resource)))
+            .collect();
+        options.backend.create_tables(&template, |resource| tables[resource].clone()).await?;
+
+        let resources: Arc<BTreeMap<_, _>> =
+            Arc::new(tables.iter().map(|(resource, name)| (name.clone(), resource.clone())).collect());
+        let store = |policy: Option<Policy>| {
+            let client = connector::client(&options.backend, policy, resources.clone());
+            Store::new(client, table_names(&tables))
+        };
+        let running = template.functions.iter().map(|function| {
+            let store = store(Some(function.policy.clone()));
+            let app = App::new(store, options.clock.clone(), options.settings.clone());
+            (function.name.clone(), Running { app, signer: Signer::new(options.sealer.clone()) })
+        });
+        Ok(Self { running: running.collect(), store: store(None), backend: options.backend, tables, template })
+    }
+
+    /// The names of the tables.
+    pub fn table_names(&self) -> TableNames {
+        table_names(&self.tables)
+    }
+
+    /// Calls a function of the template.
+    ///
+    /// # Panics
+    ///
+    /// If the template has a function that is not wired here, which a test excludes.
+    pub async fn invoke(&self, function: &Function, request: Request) -> Response {
+        let Running { app, signer } = &self.running[&function.name];
+        let answered = match function.name.as_str() {
+            "authenticate" => http::respond(app, request, |request| authenticate::handle(app, signer, request)).await,
+            "refresh" => http::respond(app, request, |request| refresh::handle(app, signer, request)).await,
+            "revoke_tokens" => http::respond(app, request, |request| revoke_tokens::handle(app, request)).await,
+            "api_key_create" => http::respond(app, request, |request| api_keys::create::handle(app, request)).await,
+            "api_key_list" => http::respond(app, request, |request| api_keys::list::handle(app, request)).await,
+            "api_key_get" => http::respond(app, request, |request| api_keys::get::handle(app, request)).await,
+            "api_key_update" => http::respond(app, request, |request| api_keys::update::handle(app, request)).await,
+            "api_key_set_state" => {
+                http::respond(app, request, |request| api_keys::set_state::handle(app, request)).await
+            }
+            "api_key_delete" => http::respond(app, request, |request| api_keys::delete::handle(app, request)).await,
+            "users" => http::respond(app, request, |request| users::handle(app, request)).await,
+            "discovery" => http::respond(app, request, |request| discovery::handle(app, request)).await,
+            other => panic!("the function {other} of the template is not wired into the local server"),
+        };
+        let Ok(response) = answered;
+        response
+    }
+}
+
+fn table_names(tables: &BTreeMap<String, String>) -> TableNames {
+    TableNames { tenants: tables["TenantsTable"].clone(), keys: tables["KeysTable"].clone() }
+}

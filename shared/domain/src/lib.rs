@@ -1,0 +1,32 @@
+//! The rules of Latchkey.
+//!
+//! Values in, values out: no I/O, no clock, no randomness, no AWS type and no HTTP. What a rule decides upon, the time
+//! included, is an argument; what was drawn at random comes in as bytes.
+//!
+//! - [`api_key`]: the format of a key's value, and the life of a key from creation to deletion
+//! - [`token`]: access tokens, from their bytes ([`token::jws`]) to what they claim ([`token::Claims`])
+//! - [`principal`]: on whose behalf a request acts, decided from a credential and what the tables say of it
+//! - [`permission`] and [`role`]: what one may do
+//! - [`tenant`], [`user`], [`session`]: the things a credential belongs to
+
+pub mod annotations;
+pub mod api_key;
+mod base62;
+pub mod permission;
+pub mod principal;
+pub mod role;
+pub mod session;
+pub mod tenant;
+pub mod timestamp;
+pub mod token;
+pub mod uid;
+pub mod user;
+
+pub use annotations::Annotations;
+pub use api_key::ApiKey;
+pub use permission::{Permission, PermissionSet};
+pub use principal::Principal;
+pub use tenant::Tenant;
+pub use timestamp::Timestamp;
+pub use uid::{ApiKeyUid, ProjectUid, RoleUid, SessionUid, TenantUid, TokenUid, UserUid};
+pub use user::User;

@@ -1,0 +1,302 @@
+//! API keys: an item in `keys`, an index item and a held name in `tenants`, a counter in the user's profile. All of
+//! them change together.
+
+use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem};
+use domain::{ApiKey, ApiKeyUid, TenantUid, User, UserUid, api_key::Digest};
+
+use crate::{
+    Store, StoreError,
+    item::{self, ApiKeyRow, Item, ItemKey, KEY_CHANGES, KEY_COUNT},
+    keys, number, text,
+    transaction::{Cancelled, Change},
+};
+
+/// Why a key was not created, or not renamed.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateRefused {
+    /// Another key of the user has the name.
+    #[error("the user has an API key of this name already")]
+    DuplicateName,
+    /// The user has as many keys as the tenant allows.
+    #[error("the user has as many API keys as the tenant allows")]
+    LimitReached,
+    /// The user was removed meanwhile.
+    #[error("the user was removed")]
+    UserGone,
+    /// The tables did not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Places in the transactions below, by which a failed condition is told.
+const AT_NAME: usize = 2;
+const AT_USER: usize = 3;
+
+impl Store {
+    /// The key of this uid if it belongs to this tenant.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`].
+    pub async fn api_key(&self, tenant: TenantUid, uid: ApiKeyUid) -> Result<Option<ApiKey>, StoreError> {
+        let read = self.client.get_item().table_name(&self.tables.keys).key("uid", text(uid)).consistent_read(true);
+        let key = read.send().await?.item.map(item::api_key).transpose()?;
+        Ok(key.filter(|key| key.tenant == tenant))
+    }
+
+    /// The keys of one user, in the order of their uids.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`].
+    pub async fn api_keys_of_user(&self, tenant: TenantUid, user: UserUid) -> Result<Vec<ApiKey>, StoreError> {
+        let items = self.query_prefix(&keys::tenant_partition(tenant), &keys::api_keys_of(user)).await?;
+        items.into_iter().map(item::api_key).collect()
+    }
+
+    /// All keys of a tenant and all of its users, read together, since lists of keys name their users.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`].
+    pub async fn api_keys_of_tenant(&self, tenant: TenantUid) -> Result<(Vec<ApiKey>, Vec<User>), StoreError> {
+        // Between the two lie a few items of the tenant itself, which one query reads more cheaply than two skip.
+        let range = self
+            .client
+            .query()
+            .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
+            .expression_attribute_values(":pk", text(keys::tenant_partition(tenant)))
+            .expression_attribute_values(":first", text(keys::KEY_PREFIX))
+            .expression_attribute_values(":last", text(keys::AFTER_USERS));
+        let (mut api_keys, mut users) = (Vec::new(), Vec::new());
+        for found in self.query_all(range).await? {
+            let sk = found.get("sk").and_then(|sk| sk.as_s().ok()).cloned().unwrap_or_default();
+            if sk.starts_with(keys::KEY_PREFIX) {
+                api_keys.push(item::api_key(found)?);
+            } else if sk.starts_with(keys::USER_PREFIX) {
+                users.push(item::user(found)?);
+            }
+        }
+        Ok((api_keys, users))
+    }
+
+    /// Writes a new key, if its name is free and its user has fewer than `limit`.
+    ///
+    /// # Errors
+    ///
+    /// As in [`CreateRefused`]; nothing is written then.
+    pub async fn create_api_key(&self, key: &ApiKey, digest: &Digest, limit: u32) -> Result<(), CreateRefused> {
+        match self.try_create_api_key(key, digest, limit).await {
+            // Keys that the table removed by its TTL are still counted: see whether that is all.
+            Err(CreateRefused::LimitReached) if self.recount_api_keys(key, limit).await? => {
+                self.try_create_api_key(key, digest, limit).await
+            }
+            done => done,
+        }
+    }
+
+    async fn try_create_api_key(&self, key: &ApiKey, digest: &Digest, limit: u32) -> Result<(), CreateRefused> {
+        let items = item::of_api_key(key, digest)?;
+        let put = Put::builder()
+            .table_name(&self.tables.keys)
+            .set_item(Some(items.key))
+            .condition_expression("attribute_not_exists(uid)")
+            .build()
+            .expect("table and item are set");
+        let writes = vec![
+            TransactWriteItem::builder().put(put).build(),
+            self.put_new(items.index),
+            self.put_new(items.name),
+            self.count_api_key(key, 1, Some(limit)),
+        ];
+        match self.transact(writes).await {
+            Ok(()) => Ok(()),
+            Err(Cancelled::Condition { at: AT_NAME, .. }) => Err(CreateRefused::DuplicateName),
+            Err(Cancelled::Condition { at: AT_USER, item: Some(_) }) => Err(CreateRefused::LimitReached),
+            Err(Cancelled::Condition { at: AT_USER, item: None }) => Err(CreateRefused::UserGone),
+            Err(cancelled) => Err(StoreError::from(cancelled).into()),
+        }
+    }
+
+    /// Replaces `before`, as it was read, by `after`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Conflict`] if the key changed or was removed since, [`CreateRefused::DuplicateName`] if another
+    /// key of the user has the new name.
+    pub async fn replace_api_key(&self, before: &ApiKey, after: &ApiKey) -> Result<(), CreateRefused> {
+        let row = ApiKeyRow::from(after);
+        let change = |table: &str, key: Item| Change {
+            table: table.to_owned(),
+            key,
+            expression: "SET #name = :name, #annotations = :annotations, #expires = :expires, #day = :day, \
+                         #active = :active, #modified = :now, #ttl = :ttl, #version = #version + :one"
+                .to_owned(),
+            condition: "#version = :read".to_owned(),
+            names: vec![
+                ("#name", "name"),
+                ("#annotations", "annotations"),
+                ("#expires", "expires_at"),
+                ("#day", "expiry_day"),
+                ("#active", "is_active"),
+                ("#modified", "modified_at"),
+                ("#ttl", "ttl"),
+                ("#version", "version"),
+            ],
+            values: vec![
+                (":name", text(&row.name)),
+                (
+                    ":annotations",
+                    AttributeValue::M(
+                        row.annotations.iter().map(|(name, value)| (name.clone(), text(value))).collect(),
+                    ),
+                ),
+                (":expires", number(row.expires_at)),
+                (":day", number(row.expiry_day)),
+                (":active", AttributeValue::Bool(row.is_active)),
+                (":now", number(row.modified_at)),
+                (":ttl", number(row.ttl)),
+                (":one", number(1)),
+                (":read", number(before.version)),
+            ],
+        };
+        let mut writes = vec![
+            change(&self.tables.keys, key_item(after)).build(),
+            change(&self.tables.tenants, index_key(after).item()).build(),
+        ];
+        if before.name.folded() != after.name.folded() {
+            let mut held = name_key(after).item();
+            held.insert("key".to_owned(), text(after.uid));
+            held.insert("ttl".to_owned(), number(row.ttl));
+            writes.push(self.put_new(held));
+            writes.push(self.delete(&name_key(before)));
+        } else if before.expires_at != after.expires_at {
+            let held = Change {
+                table: self.tables.tenants.clone(),
+                key: name_key(after).item(),
+                expression: "SET #ttl = :ttl".to_owned(),
+                condition: "attribute_exists(pk)".to_owned(),
+                names: vec![("#ttl", "ttl")],
+                values: vec![(":ttl", number(row.ttl))],
+            };
+            writes.push(held.build());
+        }
+        match self.transact(writes).await {
+            Ok(()) => Ok(()),
+            Err(Cancelled::Condition { at: AT_NAME, .. }) if before.name.folded() != after.name.folded() => {
+                Err(CreateRefused::DuplicateName)
+            }
+            Err(cancelled) => Err(StoreError::from(cancelled).into()),
+        }
+    }
+
+    /// Takes a key out of use whatever else happened to it since it was read, so that no concurrent change can win.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Conflict`] if it was removed.
+    pub async fn revoke_api_key(&self, revoked: &ApiKey) -> Result<(), StoreError> {
+        let change = |table: &str, key: Item, hash: &'static str| Change {
+            table: table.to_owned(),
+            key,
+            expression: "SET #active = :false, #modified = :now, #version = #version + :one".to_owned(),
+            condition: "attribute_exists(#hash)".to_owned(),
+            names: vec![
+                ("#active", "is_active"),
+                ("#modified", "modified_at"),
+                ("#version", "version"),
+                ("#hash", hash),
+            ],
+            values: vec![
+                (":false", AttributeValue::Bool(false)),
+                (":now", number(revoked.modified_at.millis())),
+                (":one", number(1)),
+            ],
+        };
+        let writes = vec![
+            change(&self.tables.keys, key_item(revoked), "uid").build(),
+            change(&self.tables.tenants, index_key(revoked).item(), "pk").build(),
+        ];
+        Ok(self.transact(writes).await?)
+    }
+
+    /// Removes a key and all that belongs to it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Conflict`] if the key changed or was removed since it was read.
+    pub async fn delete_api_key(&self, key: &ApiKey) -> Result<(), StoreError> {
+        let delete = Delete::builder()
+            .table_name(&self.tables.keys)
+            .set_key(Some(key_item(key)))
+            // The version too: a key renamed meanwhile holds another name than the one that is let go here.
+            .condition_expression("#version = :read")
+            .expression_attribute_names("#version", "version")
+            .expression_attribute_values(":read", number(key.version))
+            .build()
+            .expect("table and key are set");
+        let writes = vec![
+            TransactWriteItem::builder().delete(delete).build(),
+            self.delete(&index_key(key)),
+            self.delete(&name_key(key)),
+            self.count_api_key(key, -1, None),
+        ];
+        Ok(self.transact(writes).await?)
+    }
+
+    /// Counts a created or deleted key in the profile of its user.
+    fn count_api_key(&self, key: &ApiKey, by: i32, limit: Option<u32>) -> TransactWriteItem {
+        let mut values = vec![(":by", number(by)), (":one", number(1)), (":tenant", text(key.tenant))];
+        let mut condition = "#tenant = :tenant".to_owned();
+        if let Some(limit) = limit {
+            condition.push_str(" AND #count < :limit");
+            values.push((":limit", number(limit)));
+        }
+        let change = Change {
+            table: self.tables.tenants.clone(),
+            key: keys::user(key.user).item(),
+            expression: "ADD #count :by, #changes :one".to_owned(),
+            condition,
+            names: vec![("#count", KEY_COUNT), ("#changes", KEY_CHANGES), ("#tenant", "tenant")],
+            values,
+        };
+        change.build()
+    }
+
+    /// Counts the keys that the user of this one really has, and says whether that is fewer than `limit`.
+    async fn recount_api_keys(&self, key: &ApiKey, limit: u32) -> Result<bool, StoreError> {
+        let profile_key = keys::user(key.user).item();
+        let read = self.client.get_item().table_name(&self.tables.tenants).set_key(Some(profile_key.clone()));
+        let Some(profile) = read.consistent_read(true).send().await?.item else { return Ok(false) };
+        let changes = profile.get(KEY_CHANGES).cloned().unwrap_or_else(|| number(0));
+        let count = self.api_keys_of_user(key.tenant, key.user).await?.len();
+        if count >= limit as usize {
+            return Ok(false);
+        }
+        // Only if no key came or went meanwhile; otherwise that count is of no moment that ever was.
+        let write = Change {
+            table: self.tables.tenants.clone(),
+            key: profile_key,
+            expression: "SET #count = :count".to_owned(),
+            condition: "#changes = :changes".to_owned(),
+            names: vec![("#count", KEY_COUNT), ("#changes", KEY_CHANGES)],
+            values: vec![(":count", number(count)), (":changes", changes)],
+        };
+        match self.transact(vec![write.build()]).await {
+            Ok(()) | Err(Cancelled::Condition { .. }) => Ok(true),
+            Err(Cancelled::Other(error)) => Err(error),
+        }
+    }
+}
+
+fn key_item(key: &ApiKey) -> Item {
+    Item::from([("uid".to_owned(), text(key.uid))])
+}
+
+fn index_key(key: &ApiKey) -> ItemKey {
+    keys::api_key_index(key.tenant, key.user, key.uid)
+}
+
+fn name_key(key: &ApiKey) -> ItemKey {
+    keys::api_key_name(key.tenant, key.user, &key.name.folded())
+}

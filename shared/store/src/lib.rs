@@ -1,0 +1,58 @@
+//! The tables of Latchkey.
+//!
+//! The only crate that knows DynamoDB: key strings ([`mod@keys`]), the form of items ([`item`]), and conditions. One
+//! method is one access to the tables, named for its meaning. Every read is strongly consistent, because what it reads
+//! decides; what must hold at the moment of writing is a condition of the write. Multi-item changes are one transaction.
+//!
+//! `Store` is a plain struct; its methods are spread over one file per kind of item.
+
+mod api_keys;
+mod error;
+pub mod item;
+mod keys;
+mod principals;
+mod reads;
+mod sessions;
+mod signing_keys;
+mod tenants;
+mod transaction;
+mod users;
+
+pub use api_keys::CreateRefused;
+pub use error::StoreError;
+pub use keys::SIGNING_PARTITION;
+pub use sessions::MAX_AT_ONCE;
+pub use signing_keys::SigningKeyRecord;
+
+use aws_sdk_dynamodb::{Client, types::AttributeValue};
+
+/// The names of the tables.
+#[derive(Debug, Clone)]
+pub struct TableNames {
+    /// `pk`, `sk`: everything but API keys.
+    pub tenants: String,
+    /// `uid`: API keys.
+    pub keys: String,
+}
+
+/// The way to the tables.
+#[derive(Debug, Clone)]
+pub struct Store {
+    client: Client,
+    tables: TableNames,
+}
+
+impl Store {
+    /// A store on these tables.
+    pub const fn new(client: Client, tables: TableNames) -> Self {
+        Self { client, tables }
+    }
+}
+
+fn text(value: impl ToString) -> AttributeValue {
+    AttributeValue::S(value.to_string())
+}
+
+fn number(value: impl ToString) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}

@@ -1,0 +1,135 @@
+//! Several writes that happen together or not at all.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::{
+    operation::transact_write_items::TransactWriteItemsError,
+    types::{AttributeValue, CancellationReason, Delete, Put, TransactWriteItem, Update},
+};
+
+use crate::{
+    Store, StoreError,
+    item::{Item, ItemKey},
+};
+
+/// How often a transaction is sent that met another one on the same item.
+const ATTEMPTS: u32 = 6;
+/// The pause before the second attempt; it doubles from there. A met transaction is over within milliseconds.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+
+/// Why nothing was written.
+#[derive(Debug)]
+pub(crate) enum Cancelled {
+    /// The condition of the write at this place did not hold; with the item as it is, where that was asked for.
+    Condition { at: usize, item: Option<Item> },
+    /// Anything else.
+    Other(StoreError),
+}
+
+impl From<StoreError> for Cancelled {
+    fn from(error: StoreError) -> Self {
+        Self::Other(error)
+    }
+}
+
+impl From<Cancelled> for StoreError {
+    fn from(cancelled: Cancelled) -> Self {
+        match cancelled {
+            Cancelled::Condition { .. } => Self::Conflict,
+            Cancelled::Other(error) => error,
+        }
+    }
+}
+
+impl Store {
+    /// Writes all or nothing.
+    ///
+    /// The SDK gives the call a `ClientRequestToken` and keeps it while it retries, so a write whose answer was lost is
+    /// not made twice.
+    pub(crate) async fn transact(&self, writes: Vec<TransactWriteItem>) -> Result<(), Cancelled> {
+        let mut pause = FIRST_PAUSE;
+        for attempt in 1.. {
+            let sent = self.client.transact_write_items().set_transact_items(Some(writes.clone())).send().await;
+            let Err(error) = sent else { return Ok(()) };
+            let reasons = match error.as_service_error() {
+                Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
+                    cancelled.cancellation_reasons()
+                }
+                _ => return Err(StoreError::from(error).into()),
+            };
+            if let Some(failed) = failed_condition(reasons) {
+                return Err(failed);
+            }
+            let met_another = reasons.iter().any(|reason| reason.code() == Some("TransactionConflict"));
+            if !met_another {
+                // A throttled transaction is cancelled too; what else cancels one is a fault of ours.
+                let throttled = reasons.iter().any(|reason| {
+                    reason.code().is_some_and(|code| code.contains("Throttl") || code.contains("Throughput"))
+                });
+                let error = aws_sdk_dynamodb::error::DisplayErrorContext(error).to_string().into();
+                return Err(if throttled { StoreError::Unavailable(error) } else { StoreError::Broken(error) }.into());
+            }
+            if attempt == ATTEMPTS {
+                return Err(StoreError::Unavailable("other transactions kept the items busy".into()).into());
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
+        unreachable!("the loop ends by returning")
+    }
+
+    pub(crate) fn put_new(&self, item: Item) -> TransactWriteItem {
+        let put = Put::builder()
+            .table_name(&self.tables.tenants)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(pk)")
+            .build()
+            .expect("table and item are set");
+        TransactWriteItem::builder().put(put).build()
+    }
+
+    pub(crate) fn delete(&self, key: &ItemKey) -> TransactWriteItem {
+        let delete = Delete::builder()
+            .table_name(&self.tables.tenants)
+            .set_key(Some(key.item()))
+            .build()
+            .expect("table and key are set");
+        TransactWriteItem::builder().delete(delete).build()
+    }
+}
+
+/// An update of one item, of which the SDK's builder needs ten lines each time.
+#[derive(Debug, Clone)]
+pub(crate) struct Change {
+    pub(crate) table: String,
+    pub(crate) key: Item,
+    pub(crate) expression: String,
+    pub(crate) condition: String,
+    pub(crate) names: Vec<(&'static str, &'static str)>,
+    pub(crate) values: Vec<(&'static str, AttributeValue)>,
+}
+
+impl Change {
+    pub(crate) fn build(self) -> TransactWriteItem {
+        let mut update = Update::builder()
+            .table_name(self.table)
+            .set_key(Some(self.key))
+            .update_expression(self.expression)
+            .condition_expression(self.condition)
+            .return_values_on_condition_check_failure(
+                aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld,
+            );
+        for (alias, name) in self.names {
+            update = update.expression_attribute_names(alias, name);
+        }
+        for (alias, value) in self.values {
+            update = update.expression_attribute_values(alias, value);
+        }
+        TransactWriteItem::builder().update(update.build().expect("table, key and expression are set")).build()
+    }
+}
+
+fn failed_condition(reasons: &[CancellationReason]) -> Option<Cancelled> {
+    let at = reasons.iter().position(|reason| reason.code() == Some("ConditionalCheckFailed"))?;
+    Some(Cancelled::Condition { at, item: reasons[at].item().cloned() })
+}
