@@ -8,8 +8,9 @@ use lambda_http::{
     request::RequestContext,
 };
 use serde::{Serialize, de::DeserializeOwned};
+use serde_path_to_error::Segment;
 
-use crate::{ApiError, App, strict_json};
+use crate::{ApiError, App, strict_json, wire::Object};
 
 /// A request as API Gateway hands it over.
 pub type Request = lambda_http::Request;
@@ -159,11 +160,20 @@ pub fn optional_body<T: DeserializeOwned>(request: &Request) -> Result<Option<T>
     })?;
     let mut json = serde_json::Deserializer::from_slice(bytes);
     // The text of the parser's error may quote the value, which may be a secret; the path to it may not.
-    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let field = error.path().to_string();
-        if field == "." { ApiError::BodyMissing } else { ApiError::Field { field } }
+    let Object(value) = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let field = place(error.path());
+        if field.is_empty() { ApiError::BodyMissing } else { ApiError::Field { field } }
     })?;
     Ok(Some(value))
+}
+
+/// The place of a field, as far as its names are ours: below that stand names that the client chose.
+fn place(path: &serde_path_to_error::Path) -> String {
+    let names = path.iter().filter_map(|segment| match segment {
+        Segment::Map { key } => Some(key.as_str()),
+        _ => None,
+    });
+    names.take(2).collect::<Vec<_>>().join(".")
 }
 
 /// An answer without a body, and so without a content type.

@@ -21,7 +21,7 @@ use crate::{
 pub async fn handle(app: &App, request: Request) -> Result<Response, ApiError> {
     let principal = caller::principal(app, &request).await?;
     let entity: json::Entity = http::body(&request)?;
-    let user = subject(app, &principal, entity.spec.user_uid.as_deref()).await?;
+    let user = subject(app, &principal, entity.user_uid()).await?;
 
     let uid = ApiKeyUid::from_bytes(app.entropy.uid());
     let new = NewApiKey {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ApiError,
-    wire::{self, null_as_default},
+    wire::{self, Object, null_as_default},
 };
 
 /// A request to create or change a key. Whatever else a client sends is ignored: uids, times, state and value are not
@@ -18,9 +18,9 @@ use crate::{
 #[derive(Debug, Deserialize)]
 pub(super) struct Entity {
     #[serde(default, deserialize_with = "null_as_default")]
-    metadata: Metadata,
+    metadata: Object<Metadata>,
     #[serde(default, deserialize_with = "null_as_default")]
-    pub(super) spec: Spec,
+    spec: Object<Spec>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -31,23 +31,28 @@ struct Metadata {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Spec {
-    pub(super) user_uid: Option<String>,
+struct Spec {
+    user_uid: Option<String>,
     expiry: Option<String>,
 }
 
 impl Entity {
     pub(super) fn name(&self) -> Result<Option<Name>, ApiError> {
-        Ok(self.metadata.name.as_deref().map(Name::parse).transpose()?)
+        Ok(self.metadata.0.name.as_deref().map(Name::parse).transpose()?)
     }
 
     pub(super) fn annotations(&self) -> Result<Option<Annotations>, ApiError> {
-        Ok(self.metadata.annotations.clone().map(Annotations::parse).transpose()?)
+        Ok(self.metadata.0.annotations.clone().map(Annotations::parse).transpose()?)
+    }
+
+    /// The user whom the key is for, as the client names them.
+    pub(super) fn user_uid(&self) -> Option<&str> {
+        self.spec.0.user_uid.as_deref()
     }
 
     /// The expiry; `None` if it is absent or Go's zero time.
     pub(super) fn expires_at(&self) -> Result<Option<Timestamp>, ApiError> {
-        let Some(text) = &self.spec.expiry else { return Ok(None) };
+        let Some(text) = &self.spec.0.expiry else { return Ok(None) };
         Timestamp::parse(text).map_err(|source| ApiError::Time { field: "spec.expiry", source })
     }
 

@@ -11,9 +11,9 @@ const TEXT: &str = include_str!("../../template.yaml");
 /// Functions and tables.
 #[derive(Debug)]
 pub struct Template {
-    /// In the order of the template.
+    /// By the names of their resources.
     pub functions: Vec<Function>,
-    /// In the order of the template.
+    /// By the names of their resources.
     pub tables: Vec<Table>,
 }
 

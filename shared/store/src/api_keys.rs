@@ -112,8 +112,12 @@ impl Store {
         match self.transact(writes).await {
             Ok(()) => Ok(()),
             Err(Cancelled::Condition { at: AT_NAME, .. }) => Err(CreateRefused::DuplicateName),
-            Err(Cancelled::Condition { at: AT_USER, item: Some(_) }) => Err(CreateRefused::LimitReached),
-            Err(Cancelled::Condition { at: AT_USER, item: None }) => Err(CreateRefused::UserGone),
+            Err(Cancelled::Condition { at: AT_USER, item: Some(user) })
+                if user.get("tenant") == Some(&text(key.tenant)) =>
+            {
+                Err(CreateRefused::LimitReached)
+            }
+            Err(Cancelled::Condition { at: AT_USER, .. }) => Err(CreateRefused::UserGone),
             Err(cancelled) => Err(StoreError::from(cancelled).into()),
         }
     }

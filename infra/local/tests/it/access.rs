@@ -1,0 +1,270 @@
+//! Every route × every kind of caller who must not get through.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::stack::{Call, LATER, Person, Stack, random_uid, unknown_key};
+
+/// What a route does with callers that it must refuse.
+struct Row {
+    route: &'static str,
+    /// Whether it needs no credential; such a route ignores a false one or answers as given for no credential.
+    public: bool,
+    /// A body that a permitted caller could send.
+    body: Option<Value>,
+    /// For a plain user who asks for somebody else's thing.
+    without_permission: Option<(u16, &'static str)>,
+}
+
+fn table() -> Vec<Row> {
+    let create = json!({ "metadata": { "name": "new" }, "spec": { "expiry": LATER } });
+    let row = |route, public, body, without_permission| Row { route, public, body, without_permission };
+    let absent = Some((404, "ResourceNotFound"));
+    vec![
+        row("POST /v1/auth/authenticate", true, Some(json!({})), None),
+        row("GET /v1/auth/refresh", false, None, None),
+        row("GET /v1/auth/refresh/{token}", false, None, None),
+        row("POST /v1/users/auth/tokens/revoke", false, Some(json!({ "tokens": [] })), None),
+        row("POST /v1/apiKeys", false, Some(create.clone()), Some((403, "OperationForbidden"))),
+        row("GET /v1/apiKeys", false, None, None),
+        row("GET /v1/apiKeys/{uid}", false, None, absent),
+        row("PUT /v1/apiKeys/{uid}", false, Some(create), absent),
+        row("PUT /v1/apiKeys/{uid}/state", false, Some(json!({ "isActive": false })), absent),
+        row("PATCH /v1/apiKeys/{uid}", false, Some(json!({ "isActive": false })), absent),
+        row("DELETE /v1/apiKeys/{uid}", false, None, absent),
+        row("GET /v1/users/info", false, None, None),
+        row("GET /v1/users/me", false, None, None),
+        row("GET /.well-known/jwks.json", true, None, None),
+        row("$default", true, None, None),
+    ]
+}
+
+impl Row {
+    fn call(&self, stack: &Stack, uid: &str) -> Call {
+        let (method, path) = self.route.split_once(' ').unwrap_or(("GET", "/v1/nothing/here"));
+        let call = stack.request(method, &path.replace("{uid}", uid).replace("{token}", "a.b.c"));
+        match &self.body {
+            Some(body) => call.json(body),
+            None => call,
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_route_of_the_template_is_in_the_table() {
+    let stack = Stack::start().await;
+    let routes = stack.service.template.functions.iter().flat_map(|function| &function.routes);
+    let in_template: BTreeSet<_> = routes.map(local::template::Route::key).collect();
+    let in_table: BTreeSet<_> = table().iter().map(|row| row.route.to_owned()).collect();
+    assert_eq!(in_template, in_table);
+}
+
+#[tokio::test]
+async fn a_missing_or_false_credential_is_refused_alike_everywhere_and_changes_nothing() {
+    let stack = Stack::start().await;
+    let user = stack.tenant("northwind").await.user().await;
+    let token = user.token().await;
+    let (dead_key, dead_token) = dead_credentials(&user).await;
+    let forged = format!("{}.AAAA", token.rsplit_once('.').unwrap().0);
+    let before = stack.contents().await;
+    for row in table().iter().filter(|row| !row.public) {
+        let call = || row.call(&stack, &user.key_uid.to_string());
+        let calls: Vec<(&str, Call)> = vec![
+            ("no credential", call()),
+            ("an empty key", call().header("ApiKey", "")),
+            ("no key", call().header("ApiKey", "lk_")),
+            ("an unknown key", call().header("ApiKey", &unknown_key(&stack))),
+            ("a revoked key", call().header("ApiKey", &dead_key)),
+            ("a key cut short", call().header("ApiKey", &user.key[..67])),
+            ("two keys in one", call().header("ApiKey", &format!("{0},{0}", user.key))),
+            ("a key twice", call().header("ApiKey", &user.key).header("ApiKey", &user.key)),
+            ("a key where a token belongs", call().header("Authorization", &user.key)),
+            ("a token where a key belongs", call().header("ApiKey", &token)),
+            ("an empty token", call().header("Authorization", "")),
+            ("Bearer and nothing", call().header("Authorization", "Bearer ")),
+            ("another scheme", call().header("Authorization", &format!("Basic {token}"))),
+            ("a token of a revoked key", call().header("Authorization", &dead_token)),
+            ("a forged token", call().header("Authorization", &forged)),
+            ("a token twice", call().header("Authorization", &token).header("Authorization", &token)),
+            ("a bad key and a good token", call().header("ApiKey", "bad").header("Authorization", &token)),
+            ("a good key and a bad token", call().header("ApiKey", &user.key).header("Authorization", "bad")),
+            ("a good key and a good token", call().header("ApiKey", &user.key).header("Authorization", &token)),
+            ("a cookie without an origin", call().header("cookie", &format!("__Host-Authorization={token}"))),
+            (
+                "a cookie from another site",
+                call()
+                    .header("cookie", &format!("__Host-Authorization={token}"))
+                    .header("sec-fetch-site", "cross-site"),
+            ),
+            (
+                "a cookie twice",
+                call()
+                    .header("cookie", &format!("__Host-Authorization={token}; __Host-Authorization={token}"))
+                    .header("sec-fetch-site", "same-origin"),
+            ),
+            (
+                "a cookie of another name",
+                call().header("cookie", &format!("Authorization={token}")).header("sec-fetch-site", "same-origin"),
+            ),
+            ("headers that claim a user", call().header("x-user-id", &user.user.uid.to_string())),
+        ];
+        for (what, call) in calls {
+            let answer = call.send().await;
+            assert_eq!(
+                answer.bytes(),
+                r#"401 {"code":"UnAuthorizedAccess","details":null,"message":"the credential is missing or not valid"}"#,
+                "{} with {what}",
+                row.route
+            );
+        }
+    }
+    assert_eq!(stack.contents().await, before);
+}
+
+/// A key that was revoked and a token that was born of it before.
+async fn dead_credentials(user: &Person) -> (String, String) {
+    let dead = user.api_key("dead").await;
+    let token = crate::stack::token_of(&user.stack, &dead.value).await;
+    assert_eq!(user.patch(&dead.path(), json!({})).await.status, 204);
+    (dead.value, token)
+}
+
+#[tokio::test]
+async fn a_credential_in_the_query_is_no_second_one() {
+    let stack = Stack::start().await;
+    let user = stack.tenant("northwind").await.user().await;
+    let key = &user.key;
+    for query in ["ApiKey", "apikey", "APIKEY", "apiKey"] {
+        let answer = stack.request("GET", &format!("/v1/apiKeys?{query}={key}")).send().await;
+        assert_eq!(answer.status, 200);
+    }
+    for (path, header) in [
+        (format!("/v1/apiKeys?ApiKey={key}&apikey={key}"), None),
+        (format!("/v1/apiKeys?ApiKey={key}&ApiKey={key}"), None),
+        (format!("/v1/apiKeys?ApiKey={key}"), Some(("ApiKey", key.as_str()))),
+        (format!("/v1/apiKeys?ApiKey={key}"), Some(("ApiKey", "bad"))),
+        (format!("/v1/apiKeys?ApiKey={key}"), Some(("Authorization", "bad"))),
+        ("/v1/apiKeys?ApiKey=".to_owned(), None),
+    ] {
+        let mut call = stack.request("GET", &path);
+        if let Some((name, value)) = header {
+            call = call.header(name, value);
+        }
+        assert_eq!(call.send().await.code(), "UnAuthorizedAccess", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn another_tenants_thing_looks_like_one_that_does_not_exist() {
+    let stack = Stack::start().await;
+    let (northwind, fabrikam) = (stack.tenant("northwind").await, stack.tenant("fabrikam").await);
+    let victim = northwind.admin().await;
+    let before = stack.contents().await;
+    for attacker in [fabrikam.admin().await, fabrikam.user().await] {
+        for row in table().iter().filter(|row| row.route.contains("{uid}")) {
+            let ask = async |uid: &str| row.call(&stack, uid).header("ApiKey", &attacker.key).send().await;
+            let theirs = ask(&victim.key_uid.to_string()).await;
+            assert_eq!(theirs.bytes(), ask(&random_uid(&stack)).await.bytes(), "{}", row.route);
+            assert_eq!(theirs.bytes(), ask("no-uid-at-all").await.bytes(), "{}", row.route);
+            assert_eq!((theirs.status, theirs.code()), (404, "ResourceNotFound"), "{}", row.route);
+        }
+    }
+    let untouched: Vec<_> = before.lines().collect();
+    let after = stack.contents().await;
+    assert!(untouched.iter().all(|line| after.contains(line)), "something of the victim changed");
+    assert_eq!(victim.get(&format!("/v1/apiKeys/{}", victim.key_uid)).await.status, 200);
+}
+
+#[tokio::test]
+async fn without_permission_others_things_are_out_of_reach() {
+    let stack = Stack::start().await;
+    let northwind = stack.tenant("northwind").await;
+    let (admin, user) = (northwind.admin().await, northwind.user().await);
+    let before = stack.contents().await;
+    for row in table() {
+        let Some((status, code)) = row.without_permission else { continue };
+        let mut row = row;
+        if row.route == "POST /v1/apiKeys" {
+            let body = row.body.as_mut().unwrap();
+            body["spec"]["userUid"] = json!(admin.user.uid);
+        }
+        let answer = row.call(&stack, &admin.key_uid.to_string()).header("ApiKey", &user.key).send().await;
+        assert_eq!((answer.status, answer.code()), (status, code), "{}", row.route);
+        if status == 404 {
+            let random = row.call(&stack, &random_uid(&stack)).header("ApiKey", &user.key).send().await;
+            assert_eq!(answer.bytes(), random.bytes(), "{}", row.route);
+        }
+    }
+    assert_eq!(stack.contents().await, before);
+}
+
+#[tokio::test]
+async fn public_routes_do_not_mind_a_stale_credential() {
+    let stack = Stack::start().await;
+    let user = stack.tenant("northwind").await.user().await;
+    let token = user.token().await;
+    let stale = unknown_key(&stack);
+    for path in ["/.well-known/jwks.json".to_owned(), format!("/v1/auth/refresh/{token}")] {
+        let answer = stack.request("GET", &path).header("ApiKey", &stale).send().await;
+        assert_eq!(answer.status, 200, "{path}");
+    }
+    let answer = stack.request("GET", "/v1/nothing/here").header("ApiKey", &stale).send().await;
+    assert_eq!((answer.status, answer.code()), (404, "ResourceNotFound"));
+}
+
+#[tokio::test]
+async fn paths_have_one_form() {
+    let stack = Stack::start().await;
+    let user = stack.tenant("northwind").await.user().await;
+    for path in [
+        "/v1//apiKeys",
+        "/v1/./apiKeys",
+        "/v1/auth/../apiKeys",
+        "/v1/auth/%2e%2e/apiKeys",
+        "/v1/apiKeys;x",
+        "/V1/apikeys",
+        "/v1/apiKeys%00",
+        "/v1/apiKeys/",
+        "/v1%2fapiKeys",
+        "/",
+    ] {
+        let answer = user.get(path).await;
+        assert_eq!((answer.status, answer.code()), (404, "ResourceNotFound"), "{path}");
+    }
+    for method in ["HEAD", "OPTIONS", "TRACE", "POST", "PURGE"] {
+        let answer = user.request(method, "/v1/users/me").send().await;
+        assert_eq!((answer.status, answer.code()), (404, "ResourceNotFound"), "{method}");
+    }
+}
+
+#[tokio::test]
+async fn the_tenant_comes_from_the_caller_alone() {
+    let stack = Stack::start().await;
+    let (northwind, fabrikam) = (stack.tenant("northwind").await, stack.tenant("fabrikam").await);
+    let (admin, other) = (northwind.admin().await, fabrikam.admin().await);
+    for header in ["TenantUid", "X-Tenant-Id", "tenant"] {
+        let path = format!("/v1/apiKeys?tenantUid={}", other.user.tenant);
+        let list = admin.request("GET", &path).header(header, &other.user.tenant.to_string()).send().await;
+        assert!(!list.text.contains(&other.key_uid.to_string()));
+        assert!(list.text.contains(&admin.key_uid.to_string()));
+    }
+}
+
+#[tokio::test]
+async fn a_project_must_be_one_of_the_tenant() {
+    let stack = Stack::start().await;
+    let (northwind, fabrikam) = (stack.tenant("northwind").await, stack.tenant("fabrikam").await);
+    let user = northwind.user().await;
+    let project = |organization: &crate::stack::Organization| {
+        let (stack, tenant) = (stack.clone(), organization.tenant.uid);
+        async move { stack.service.store.projects(tenant).await.unwrap()[0].uid.to_string() }
+    };
+    let (own, foreign) = (project(&northwind).await, project(&fabrikam).await);
+    let ask = async |uid: &str| user.request("GET", "/v1/users/info").header("Projectuid", uid).send().await;
+    assert_eq!(ask(&own).await.status, 200);
+    let refused = ask(&foreign).await;
+    assert_eq!((refused.status, refused.code()), (404, "ProjectNotFoundInTenant"));
+    assert_eq!(refused.bytes(), ask(&random_uid(&stack)).await.bytes());
+    assert_eq!(refused.bytes(), ask("x").await.bytes());
+}

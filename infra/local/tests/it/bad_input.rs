@@ -1,0 +1,186 @@
+//! Whatever is malformed is refused with a 4xx in our form, and changes nothing.
+
+use serde_json::{Value, json};
+
+use crate::stack::{LATER, Person, Stack};
+
+/// Bodies that are no JSON, or JSON that can be read in two ways, or not an object.
+fn malformed() -> Vec<Vec<u8>> {
+    let mut bodies: Vec<Vec<u8>> = [
+        "",
+        " ",
+        "{",
+        "}",
+        "null",
+        "true",
+        "1",
+        "\"text\"",
+        "[]",
+        "{}x",
+        "{}{}",
+        "{'a':1}",
+        "{\"a\":}",
+        "{\"a\":1,}",
+        "\u{feff}{}",
+        r#"{"metadata":{"name":"a","name":"b"},"tokens":[],"isActive":true}"#,
+        r#"{"a":1,"a":1}"#,
+        r#"{"metadata":{"name":"\ud800"},"tokens":["\ud800"]}"#,
+        "<xml/>",
+        "emailId=a&password=b",
+    ]
+    .iter()
+    .map(|body| body.as_bytes().to_vec())
+    .collect();
+    bodies.push(b"{\"metadata\":{\"name\":\"\xff\"},\"tokens\":[\"\xff\"]}".to_vec());
+    bodies.push(b"\xff\xfe".to_vec());
+    bodies.push("[".repeat(60_000).into_bytes());
+    bodies.push("{\"a\":".repeat(12_000).into_bytes());
+    bodies.push(format!("{}1{}", "{\"a\":".repeat(33), "}".repeat(33)).into_bytes());
+    bodies.push(format!("{{\"a\":\"{}\"}}", "x".repeat(64 * 1024)).into_bytes());
+    bodies.push(format!("{{\"a\":\"{}\"}}", "x".repeat(9 * 1024 * 1024)).into_bytes());
+    bodies
+}
+
+fn routes_with_a_body(user: &Person) -> Vec<(&'static str, String)> {
+    let path = format!("/v1/apiKeys/{}", user.key_uid);
+    vec![
+        ("POST", "/v1/apiKeys".to_owned()),
+        ("PUT", path.clone()),
+        ("PUT", format!("{path}/state")),
+        ("PATCH", path),
+        ("POST", "/v1/users/auth/tokens/revoke".to_owned()),
+    ]
+}
+
+#[tokio::test]
+async fn a_malformed_body_is_refused_everywhere() {
+    let stack = Stack::start().await;
+    let user = stack.tenant("northwind").await.user().await;
+    let before = stack.contents().await;
+    for (method, path) in routes_with_a_body(&user) {
+        for body in malformed() {
+            let start = String::from_utf8_lossy(&body[..body.len().min(40)]).into_owned();
+            let answer = user.request(method, &path).body(body.clone()).send().await;
+            let too_large = body.len() > 64 * 1024;
+            assert_eq!(answer.status, if too_large { 413 } else { 400 }, "{method} {path} with {start}");
+            assert_eq!(answer.code(), "InvalidRequest", "{method} {path} with {start}");
+        }
+    }
+    // Authenticating takes an empty body, and refuses the rest even beside a good key.
+    for body in malformed().into_iter().filter(|body| !body.trim_ascii().is_empty()) {
+        let answer = user.request("POST", "/v1/auth/authenticate").body(body.clone()).send().await;
+        assert!([400, 413].contains(&answer.status), "{}", String::from_utf8_lossy(&body[..body.len().min(40)]));
+    }
+    assert_eq!(stack.contents().await, before);
+}
+
+#[tokio::test]
+async fn a_value_of_the_wrong_type_is_named_by_its_place_and_not_repeated() {
+    let stack = Stack::start().await;
+    let user = stack.tenant("northwind").await.user().await;
+    let before = stack.contents().await;
+    let good = json!({ "metadata": { "name": "n", "annotations": { "description": "d" } }, "spec": { "userUid": user.user.uid, "expiry": LATER } });
+    let wrong = [json!(true), json!(7), json!(1.5), json!([]), json!(["hush-hush"]), json!({ "hush-hush": 1 })];
+    for place in [
+        "/metadata",
+        "/metadata/name",
+        "/metadata/annotations",
+        "/metadata/annotations/description",
+        "/spec",
+        "/spec/userUid",
+        "/spec/expiry",
+    ] {
+        for value in &wrong {
+            let mut body = good.clone();
+            *body.pointer_mut(place).unwrap() = value.clone();
+            // An object may stand where an object is wanted: what it lacks or holds is judged by itself.
+            if value.is_object() && ["/metadata", "/spec"].contains(&place) {
+                continue;
+            }
+            for (method, path) in [("POST", "/v1/apiKeys".to_owned()), ("PUT", format!("/v1/apiKeys/{}", user.key_uid))]
+            {
+                let answer = user.request(method, &path).json(&body).send().await;
+                assert_eq!((answer.status, answer.code()), (400, "InvalidRequest"), "{method} with {place} = {value}");
+                assert!(!answer.text.contains("hush"), "{}", answer.text);
+            }
+        }
+    }
+    let named = user.post("/v1/apiKeys", json!({ "metadata": { "name": "n" }, "spec": { "expiry": 12 } })).await;
+    assert_eq!(named.body["message"], json!("spec.expiry is missing or of the wrong type"));
+    for body in [json!({ "isActive": "true" }), json!({ "isActive": 1 }), json!({ "isActive": [] })] {
+        let answer = user.patch(&format!("/v1/apiKeys/{}", user.key_uid), body).await;
+        assert_eq!((answer.status, answer.code()), (400, "InvalidRequest"));
+    }
+    for body in [json!({}), json!({ "tokens": "eyJhb" }), json!({ "tokens": [1] }), json!({ "tokens": { "a": 1 } })] {
+        let answer = user.post("/v1/users/auth/tokens/revoke", body).await;
+        assert_eq!((answer.status, answer.code()), (400, "InvalidRequest"));
+        assert!(!answer.text.contains("eyJhb"));
+    }
+    let many = json!({ "tokens": vec!["x"; 51] });
+    assert_eq!(user.post("/v1/users/auth/tokens/revoke", many).await.code(), "InvalidRequest");
+    assert_eq!(stack.contents().await, before);
+}
+
+#[tokio::test]
+async fn what_a_key_must_be_is_said_in_words() {
+    let stack = Stack::start().await;
+    let user = stack.tenant("northwind").await.user().await;
+    let before = stack.contents().await;
+    let create = async |body: Value| {
+        let answer = user.post("/v1/apiKeys", body).await;
+        assert_eq!((answer.status, answer.code()), (400, "InvalidRequest"), "{}", answer.text);
+        answer.body["message"].as_str().unwrap().to_owned()
+    };
+    let name = |name: &str| json!({ "metadata": { "name": name }, "spec": { "expiry": LATER } });
+    let expiry = |expiry: Value| json!({ "metadata": { "name": "n" }, "spec": { "expiry": expiry } });
+    assert_eq!(create(json!({})).await, "the name must have 1 to 64 characters");
+    assert_eq!(create(json!({ "metadata": null, "spec": null })).await, "the name must have 1 to 64 characters");
+    assert_eq!(create(name("   ")).await, "the name must have 1 to 64 characters");
+    assert_eq!(create(name(&"x".repeat(65))).await, "the name must have 1 to 64 characters");
+    assert_eq!(create(name("a\u{7}b")).await, "the name must not contain control characters");
+    for none in [json!(null), json!("0001-01-01T00:00:00.000Z"), json!("0001-01-01T00:00:00+05:00")] {
+        assert_eq!(create(expiry(none)).await, "spec.expiry is required: an API key must expire");
+    }
+    for past in ["2020-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "0002-01-01T00:00:00Z"] {
+        assert_eq!(create(expiry(json!(past))).await, "spec.expiry must lie in the future");
+    }
+    for text in [
+        "",
+        "tomorrow",
+        "2099-01-01",
+        "2099-02-30T00:00:00Z",
+        "2099-01-01T25:00:00Z",
+        "2099-01-01T00:00:00",
+        "4070908800",
+        "10000-01-01T00:00:00Z",
+    ] {
+        let message = create(expiry(json!(text))).await;
+        assert_eq!(
+            message, "spec.expiry: a time must be an RFC 3339 date-time such as 2026-03-04T05:06:07.089Z",
+            "{text}"
+        );
+    }
+    let annotations = |annotations: Value| json!({ "metadata": { "name": "n", "annotations": annotations }, "spec": { "expiry": LATER } });
+    assert_eq!(
+        create(annotations(json!({ "description": "x".repeat(256) }))).await,
+        "the description may have at most 255 characters"
+    );
+    let many: serde_json::Map<_, _> = (0..17).map(|number| (number.to_string(), json!(""))).collect();
+    assert_eq!(create(annotations(Value::Object(many))).await, "there may be at most 16 annotations");
+    assert_eq!(stack.contents().await, before);
+}
+
+#[tokio::test]
+async fn query_flags_are_true_or_false() {
+    let stack = Stack::start().await;
+    let user = stack.tenant("northwind").await.user().await;
+    let ask = async |query: &str| user.request("POST", &format!("/v1/auth/authenticate{query}")).send().await;
+    for query in ["", "?setCookie=true", "?setCookie=1", "?setCookie="] {
+        assert!(ask(query).await.headers.contains_key("set-cookie"), "{query}");
+    }
+    for query in ["?setCookie=false", "?setCookie=0"] {
+        assert!(!ask(query).await.headers.contains_key("set-cookie"), "{query}");
+    }
+    let refused = ask("?setCookie=perhaps").await;
+    assert_eq!((refused.status, refused.code()), (400, "InvalidRequest"));
+}

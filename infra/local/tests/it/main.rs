@@ -1,0 +1,16 @@
+//! What Latchkey guarantees, shown on the whole of it: the handlers of the Lambda functions behind the routes and
+//! policies of the template, on an embedded DynamoDB, or on the one that `LATCHKEY_TEST_DYNAMODB` names.
+#![allow(missing_docs, reason = "the name of a test is the guarantee")]
+
+mod access;
+mod api_keys;
+mod bad_input;
+mod drift;
+mod invariants;
+mod process;
+mod races;
+mod round_trips;
+mod stack;
+mod store;
+mod tokens;
+mod users;

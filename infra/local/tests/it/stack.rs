@@ -1,0 +1,320 @@
+//! A whole Latchkey of a test's own, and the people who use it.
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use domain::{ApiKeyUid, RoleUid, Tenant, Timestamp, TokenUid, User, role};
+use dynoxide::Database;
+use functions::{
+    app::{Clock, Entropy, Settings},
+    signing::Sealer,
+};
+use hyper::{HeaderMap, Method};
+use local::{
+    Service,
+    backend::Backend,
+    demo,
+    export::export,
+    gateway::{Gateway, HttpRequest},
+    service::Options,
+    trace::Operation,
+};
+use serde_json::{Value, json};
+
+pub(crate) const PUBLIC_URL: &str = "https://latchkey.example";
+
+/// A time that no key of a test reaches unless it wants to.
+pub(crate) const LATER: &str = "2099-01-01T00:00:00.000Z";
+
+#[derive(Clone)]
+pub(crate) struct Stack {
+    pub(crate) service: Arc<Service>,
+    gateway: Arc<Gateway>,
+    clock_offset: Arc<AtomicI64>,
+    pub(crate) clock: Clock,
+    pub(crate) entropy: Entropy,
+}
+
+impl Stack {
+    pub(crate) async fn start() -> Self {
+        let entropy = Entropy::system();
+        let clock_offset = Arc::new(AtomicI64::new(0));
+        let (offset, system) = (clock_offset.clone(), Clock::system());
+        let clock = Clock::new(move || Timestamp::from_millis(system.now().millis() + offset.load(Ordering::SeqCst)));
+        let service = Service::start(Options {
+            backend: backend(),
+            table_prefix: format!("{}-", TokenUid::from_bytes(entropy.uid())),
+            clock: clock.clone(),
+            settings: Settings { public_url: PUBLIC_URL.to_owned(), audience: "latchkey".to_owned() },
+            sealer: Sealer::from_bytes(&entropy.bytes()),
+        });
+        let service = Arc::new(service.await.unwrap());
+        Self { gateway: Arc::new(Gateway::new(&service.template)), service, clock_offset, clock, entropy }
+    }
+
+    pub(crate) fn advance(&self, span: Duration) {
+        self.clock_offset.fetch_add(i64::try_from(span.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+
+    pub(crate) async fn tenant(&self, org_name: &str) -> Organization {
+        let tenant = demo::new_tenant(&self.service.store, &self.entropy, org_name).await.unwrap();
+        Organization { stack: self.clone(), tenant }
+    }
+
+    pub(crate) fn request(&self, method: &str, path_and_query: &str) -> Call {
+        Call {
+            stack: self.clone(),
+            request: HttpRequest {
+                method: method.parse().unwrap(),
+                uri: path_and_query.parse().unwrap(),
+                headers: HeaderMap::from_iter([("host".parse().unwrap(), "latchkey.example".parse().unwrap())]),
+                body: Vec::new(),
+                source: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            },
+        }
+    }
+
+    /// Everything in the tables, to see that nothing changed.
+    pub(crate) async fn contents(&self) -> String {
+        let mut lines = Vec::new();
+        export(&self.service, &mut lines).await.unwrap();
+        let mut lines: Vec<_> = String::from_utf8(lines).unwrap().lines().map(ToOwned::to_owned).collect();
+        lines.sort();
+        lines.join("\n")
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "which DynamoDB to test on is the business of whoever runs the tests")]
+fn backend() -> Backend {
+    match std::env::var("LATCHKEY_TEST_DYNAMODB") {
+        Ok(url) => Backend::Remote(url),
+        Err(_) => Backend::Embedded(Database::memory().unwrap()),
+    }
+}
+
+pub(crate) struct Organization {
+    pub(crate) stack: Stack,
+    pub(crate) tenant: Tenant,
+}
+
+impl Organization {
+    /// A Tenant Admin.
+    pub(crate) async fn admin(&self) -> Person {
+        self.person("Ines", &[role::TENANT_ADMIN.uid]).await
+    }
+
+    /// A user without a role.
+    pub(crate) async fn user(&self) -> Person {
+        self.person("Tom", &[]).await
+    }
+
+    pub(crate) async fn person(&self, name: &str, roles: &[RoleUid]) -> Person {
+        let stack = &self.stack;
+        let now = stack.clock.now();
+        let user = demo::new_user(&stack.entropy, &self.tenant, name, "Test", roles, now);
+        stack.service.store.create_user(&user).await.unwrap();
+        let expires_at = now + Duration::from_hours(24 * 365);
+        let key =
+            demo::new_api_key(&stack.service.store, &stack.entropy, &user, "first", expires_at, now).await.unwrap();
+        Person { stack: stack.clone(), user, key_uid: key.key, key: key.expose().to_owned() }
+    }
+}
+
+/// A user with an API key called `first`, by which they call.
+#[derive(Clone)]
+pub(crate) struct Person {
+    pub(crate) stack: Stack,
+    pub(crate) user: User,
+    pub(crate) key: String,
+    pub(crate) key_uid: ApiKeyUid,
+}
+
+impl Person {
+    pub(crate) fn request(&self, method: &str, path: &str) -> Call {
+        self.stack.request(method, path).header("ApiKey", &self.key)
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.request("GET", path).send().await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
+        self.request("POST", path).json(&body).send().await
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: Value) -> Answer {
+        self.request("PUT", path).json(&body).send().await
+    }
+
+    pub(crate) async fn patch(&self, path: &str, body: Value) -> Answer {
+        self.request("PATCH", path).json(&body).send().await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
+        self.request("DELETE", path).send().await
+    }
+
+    /// Creates a key of one's own.
+    pub(crate) async fn api_key(&self, name: &str) -> Created {
+        let body = json!({ "metadata": { "name": name }, "spec": { "expiry": LATER } });
+        let answer = self.post("/v1/apiKeys", body).await;
+        assert_eq!(answer.status, 201, "{}", answer.text);
+        Created::of(&answer)
+    }
+
+    pub(crate) async fn token(&self) -> String {
+        token_of(&self.stack, &self.key).await
+    }
+
+    pub(crate) async fn key_names(&self) -> Vec<String> {
+        let list = self.get("/v1/apiKeys").await;
+        let items = list.body["items"].as_array().unwrap().iter();
+        items.map(|item| item["metadata"]["name"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+pub(crate) async fn token_of(stack: &Stack, key: &str) -> String {
+    let answer = stack.request("POST", "/v1/auth/authenticate").header("ApiKey", key).send().await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    answer.body["Authorization"].as_str().unwrap().to_owned()
+}
+
+/// A key just created.
+pub(crate) struct Created {
+    pub(crate) uid: String,
+    pub(crate) value: String,
+}
+
+impl Created {
+    pub(crate) fn of(answer: &Answer) -> Self {
+        let text = |name: &str| answer.body[name].as_str().unwrap().to_owned();
+        Self { uid: text("uid"), value: text("apiKey") }
+    }
+
+    pub(crate) fn path(&self) -> String {
+        format!("/v1/apiKeys/{}", self.uid)
+    }
+}
+
+/// A request that is being put together.
+pub(crate) struct Call {
+    stack: Stack,
+    request: HttpRequest,
+}
+
+impl Call {
+    /// Adds a header, beside one of the same name if there is one.
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
+        self.request.headers.append(hyper::header::HeaderName::try_from(name).unwrap(), value.parse().unwrap());
+        self
+    }
+
+    pub(crate) fn json(self, body: &Value) -> Self {
+        self.body(body.to_string()).header("content-type", "application/json")
+    }
+
+    pub(crate) fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.request.body = body.into();
+        self
+    }
+
+    pub(crate) async fn send(self) -> Answer {
+        let method = self.request.method.clone();
+        let (response, operations) = self.stack.gateway.call(&self.stack.service, self.request).await;
+        let (parts, body) = response.into_parts();
+        let text = String::from_utf8(body.to_vec()).unwrap();
+        let answer = Answer {
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            body: serde_json::from_str(&text).unwrap_or(Value::Null),
+            text,
+            operations,
+        };
+        answer.check_form(&method);
+        answer
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Value,
+    pub(crate) text: String,
+    pub(crate) operations: Vec<Operation>,
+}
+
+impl Answer {
+    /// What holds of every answer whatever was asked.
+    fn check_form(&self, method: &Method) {
+        assert!(self.status < 500, "{method} answered {}: {}", self.status, self.text);
+        for name in ["cache-control", "strict-transport-security", "x-content-type-options", "referrer-policy"] {
+            assert!(self.headers.contains_key(name), "{name} is missing");
+        }
+        if self.status == 204 {
+            assert_eq!(self.text, "");
+            assert!(!self.headers.contains_key("content-type"));
+        } else {
+            assert_eq!(self.headers["content-type"], "application/json");
+            assert!(self.body.is_object(), "{}", self.text);
+        }
+        if self.status >= 400 {
+            let members: Vec<_> = self.body.as_object().unwrap().keys().map(String::as_str).collect();
+            assert_eq!(members, ["code", "details", "message", "ref"]);
+            assert!(self.body["code"].is_string() && self.body["message"].is_string());
+            let message = self.body["message"].as_str().unwrap();
+            for word in ["serde", "dynamo", "panick", ".rs", "table", "arn:", "connection reset", "lk_", "eyJ"] {
+                assert!(!message.to_lowercase().contains(word), "{message}");
+            }
+            assert_eq!(self.status == 404, self.code().contains("NotFound"), "{}", self.text);
+        }
+    }
+
+    pub(crate) fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or_default()
+    }
+
+    /// Status and body without the reference, which differs for every answer.
+    pub(crate) fn bytes(&self) -> String {
+        let mut body = self.body.clone();
+        if let Some(body) = body.as_object_mut() {
+            body.remove("ref");
+        }
+        format!("{} {body}", self.status)
+    }
+
+    pub(crate) fn reads(&self) -> usize {
+        self.operations.iter().filter(|operation| operation.is_read()).count()
+    }
+
+    pub(crate) fn writes(&self) -> usize {
+        self.operations.len() - self.reads()
+    }
+}
+
+/// A well-formed key that nobody has.
+pub(crate) fn unknown_key(stack: &Stack) -> String {
+    let (user, key) = (domain::UserUid::from_bytes(stack.entropy.uid()), ApiKeyUid::from_bytes(stack.entropy.uid()));
+    domain::api_key::ApiKeyValue::new(user, key, &stack.entropy.bytes()).expose().to_owned()
+}
+
+/// A uid that nothing has.
+pub(crate) fn random_uid(stack: &Stack) -> String {
+    TokenUid::from_bytes(stack.entropy.uid()).to_string()
+}
+
+/// Counts equal things.
+pub(crate) fn counted<T: Ord>(things: impl IntoIterator<Item = T>) -> BTreeMap<T, usize> {
+    let mut counts = BTreeMap::new();
+    for thing in things {
+        *counts.entry(thing).or_default() += 1;
+    }
+    counts
+}

@@ -1,0 +1,169 @@
+//! The store itself: conditions, transactions, limits. Run on the embedded emulator and on DynamoDB Local.
+
+use std::time::Duration;
+
+use domain::{
+    ApiKey, SessionUid,
+    api_key::{ApiKeyUpdate, ApiKeyValue, Name},
+    session::Session,
+};
+use local::demo;
+use serde_json::json;
+use store::{CreateRefused, Store, StoreError};
+
+use crate::{
+    invariants,
+    stack::{Person, Stack, random_uid},
+};
+
+async fn user() -> (Stack, Store, Person) {
+    let stack = Stack::start().await;
+    let user = stack.tenant("northwind").await.user().await;
+    (stack.clone(), stack.service.store.clone(), user)
+}
+
+fn drawn(stack: &Stack, user: &Person, name: &str) -> (ApiKey, ApiKeyValue) {
+    let now = stack.clock.now();
+    demo::draw_api_key(&stack.entropy, &user.user, name, now + Duration::from_hours(1), now).unwrap()
+}
+
+fn renamed(key: &ApiKey, name: &str) -> ApiKey {
+    let update = ApiKeyUpdate { name: Some(Name::parse(name).unwrap()), ..ApiKeyUpdate::default() };
+    key.clone().update(update, key.created_at).unwrap()
+}
+
+#[tokio::test]
+async fn what_is_written_is_read() {
+    let (stack, store, user) = user().await;
+    let (key, value) = drawn(&stack, &user, "deploy");
+    store.create_api_key(&key, &value.digest(), 20).await.unwrap();
+    assert_eq!(store.api_key(key.tenant, key.uid).await.unwrap(), Some(key.clone()));
+    let (stored, owner) = store.api_key_and_user(&value).await.unwrap();
+    assert_eq!(stored.unwrap(), (key.clone(), value.digest()));
+    assert_eq!(owner, Some(user.user.clone()));
+    let listed = store.api_keys_of_user(key.tenant, key.user).await.unwrap();
+    assert!(listed.contains(&key) && listed.len() == 2);
+    let (keys, users) = store.api_keys_of_tenant(key.tenant).await.unwrap();
+    assert_eq!((keys.len(), users), (2, vec![user.user.clone()]));
+    let other: domain::TenantUid = random_uid(&stack).parse().unwrap();
+    assert_eq!(store.api_key(other, key.uid).await.unwrap(), None);
+    assert_eq!(store.user(other, user.user.uid).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_refused_create_writes_nothing() {
+    let (stack, store, user) = user().await;
+    let before = stack.contents().await;
+    let (taken, value) = drawn(&stack, &user, "FIRST");
+    assert!(matches!(store.create_api_key(&taken, &value.digest(), 20).await, Err(CreateRefused::DuplicateName)));
+    let (key, value) = drawn(&stack, &user, "second");
+    assert!(matches!(store.create_api_key(&key, &value.digest(), 1).await, Err(CreateRefused::LimitReached)));
+    let orphan = ApiKey { user: random_uid(&stack).parse().unwrap(), ..key.clone() };
+    assert!(matches!(store.create_api_key(&orphan, &value.digest(), 20).await, Err(CreateRefused::UserGone)));
+    let foreign = ApiKey { tenant: random_uid(&stack).parse().unwrap(), ..key };
+    assert!(store.create_api_key(&foreign, &value.digest(), 20).await.is_err());
+    assert_eq!(stack.contents().await, before);
+}
+
+#[tokio::test]
+async fn a_change_of_what_has_changed_is_refused() {
+    let (stack, store, user) = user().await;
+    let (read, value) = drawn(&stack, &user, "deploy");
+    store.create_api_key(&read, &value.digest(), 20).await.unwrap();
+    store.replace_api_key(&read, &renamed(&read, "other")).await.unwrap();
+    let before = stack.contents().await;
+    let again = store.replace_api_key(&read, &renamed(&read, "third")).await;
+    assert!(matches!(again, Err(CreateRefused::Store(StoreError::Conflict))), "{again:?}");
+    assert!(matches!(store.delete_api_key(&read).await, Err(StoreError::Conflict)));
+    assert_eq!(stack.contents().await, before);
+    // Revoking alone does not ask what else has changed.
+    store.revoke_api_key(&read.clone().revoke(stack.clock.now())).await.unwrap();
+    let now = store.api_key(read.tenant, read.uid).await.unwrap().unwrap();
+    assert_eq!((now.name.as_str(), now.is_active, now.version), ("other", false, 3));
+    store.delete_api_key(&now).await.unwrap();
+    assert!(matches!(store.delete_api_key(&now).await, Err(StoreError::Conflict)));
+    assert!(matches!(store.revoke_api_key(&now).await, Err(StoreError::Conflict)));
+    let gone = store.replace_api_key(&now, &renamed(&now, "ghost")).await;
+    assert!(matches!(gone, Err(CreateRefused::Store(StoreError::Conflict))));
+    invariants::check(&stack.contents().await);
+}
+
+#[tokio::test]
+async fn extending_a_key_moves_the_end_of_all_its_items() {
+    let (stack, store, user) = user().await;
+    let (key, value) = drawn(&stack, &user, "deploy");
+    store.create_api_key(&key, &value.digest(), 20).await.unwrap();
+    let later = stack.clock.now() + Duration::from_hours(48);
+    let update = ApiKeyUpdate { expires_at: Some(later), ..ApiKeyUpdate::default() };
+    store.replace_api_key(&key, &key.clone().update(update, stack.clock.now()).unwrap()).await.unwrap();
+    let ttl = (later.secs() + 30 * 86_400).to_string();
+    let contents = stack.contents().await;
+    let of_key = contents.lines().filter(|line| line.contains(&key.uid.to_string()));
+    let ttls: Vec<_> = of_key
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["item"]["ttl"]["N"].clone())
+        .collect();
+    assert_eq!(ttls, vec![json!(ttl); 3]);
+}
+
+#[tokio::test]
+async fn a_counter_that_counts_removed_keys_is_put_right_when_it_refuses() {
+    let (stack, store, user) = user().await;
+    let mut keys = Vec::new();
+    for number in 0..2 {
+        let (key, value) = drawn(&stack, &user, &format!("key-{number}"));
+        store.create_api_key(&key, &value.digest(), 3).await.unwrap();
+        keys.push(key);
+    }
+    let (third, value) = drawn(&stack, &user, "third");
+    assert!(matches!(store.create_api_key(&third, &value.digest(), 3).await, Err(CreateRefused::LimitReached)));
+    // DynamoDB removes expired items without a word.
+    let names = stack.service.table_names();
+    let tenant = format!("TENANT#{}", user.user.tenant);
+    let by_ttl = [
+        json!({ "TableName": names.keys, "Key": { "uid": { "S": keys[0].uid } } }),
+        json!({ "TableName": names.tenants, "Key": { "pk": { "S": tenant }, "sk": { "S": format!("KEY#{}#{}", user.user.uid, keys[0].uid) } } }),
+        json!({ "TableName": names.tenants, "Key": { "pk": { "S": tenant }, "sk": { "S": format!("API_KEY_NAME#{}#key-0", user.user.uid) } } }),
+    ];
+    for removed in &by_ttl {
+        stack.service.backend.execute("DeleteItem", removed).await.unwrap();
+    }
+    store.create_api_key(&third, &value.digest(), 3).await.unwrap();
+    let (fourth, value) = drawn(&stack, &user, "fourth");
+    assert!(matches!(store.create_api_key(&fourth, &value.digest(), 3).await, Err(CreateRefused::LimitReached)));
+    invariants::check(&stack.contents().await);
+}
+
+#[tokio::test]
+async fn a_session_ends_once_and_belongs_to_its_user() {
+    let (stack, store, user) = user().await;
+    let session = |revoked_at| Session {
+        uid: SessionUid::from_bytes([7; 12]),
+        tenant: user.user.tenant,
+        user: user.user.uid,
+        revoked_at: Some(revoked_at),
+        ends_at: stack.clock.now() + Duration::from_hours(12),
+    };
+    let first = stack.clock.now();
+    store.end_sessions(&[session(first)]).await.unwrap();
+    store.end_sessions(&[session(first + Duration::from_secs(5))]).await.unwrap();
+    assert!(stack.contents().await.contains(&format!(r#""revoked_at":{{"N":"{}"}}"#, first.millis())));
+    let stolen = Session { user: random_uid(&stack).parse().unwrap(), ..session(first) };
+    assert!(matches!(store.end_sessions(&[stolen]).await, Err(StoreError::Conflict)));
+    store.end_sessions(&[]).await.unwrap();
+}
+
+#[tokio::test]
+async fn lists_follow_all_pages() {
+    let (stack, store, user) = user().await;
+    // Some 1.5 MB, where a page of DynamoDB has 1 MB.
+    let annotations = (0..15).map(|number| (format!("note-{number}"), "x".repeat(250)));
+    let annotations = domain::Annotations::parse(annotations.collect()).unwrap();
+    for number in 0..350 {
+        let (key, value) = drawn(&stack, &user, &format!("key-{number}"));
+        let key = ApiKey { annotations: annotations.clone(), ..key };
+        store.create_api_key(&key, &value.digest(), 1000).await.unwrap();
+    }
+    assert_eq!(store.api_keys_of_user(user.user.tenant, user.user.uid).await.unwrap().len(), 351);
+    let (keys, users) = store.api_keys_of_tenant(user.user.tenant).await.unwrap();
+    assert_eq!((keys.len(), users.len()), (351, 1));
+}
