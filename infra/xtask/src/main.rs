@@ -1,1 +1,69 @@
-fn main() {}
+//! The commands of Latchkey's developers.
+//!
+//! `cargo xtask test` runs every check and installs what it lacks; `cargo xtask bench cold` measures the functions as
+//! Lambda starts them.
+
+mod bench;
+mod run;
+mod runtime_api;
+mod server;
+mod suites;
+mod tools;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The commands of Latchkey's developers.
+#[derive(Parser)]
+#[command(name = "cargo xtask", about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run every check
+    Test {
+        /// Leave this suite out; may be given several times
+        #[arg(long)]
+        skip: Vec<String>,
+        /// Run this suite alone; may be given several times
+        #[arg(long)]
+        only: Vec<String>,
+    },
+    /// Measure
+    Bench {
+        #[command(subcommand)]
+        what: Bench,
+    },
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// From the start of a process to its first answer, for every function, beside Node.js doing the same
+    Cold {
+        /// The profile of the binaries
+        #[arg(long, default_value = "release")]
+        profile: String,
+        /// Starts of each
+        #[arg(long, default_value_t = 20)]
+        starts: usize,
+    },
+}
+
+fn main() -> ExitCode {
+    let succeeded = match Arguments::parse().command {
+        Command::Test { skip, only } => suites::test(&skip, &only),
+        Command::Bench { what: Bench::Cold { profile, starts } } => bench::cold(&profile, starts).map(|()| true),
+    };
+    match succeeded {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -226,7 +226,7 @@ async fn both_doors_to_the_state_lead_to_the_same_room() {
 async fn an_expired_key_opens_nothing_and_comes_back_only_with_a_later_expiry() {
     let stack = Stack::start().await;
     let user = stack.tenant("northwind").await.user().await;
-    let soon = (stack.clock.now() + Duration::from_secs(60)).to_string();
+    let soon = (stack.clock.now() + Duration::from_mins(1)).to_string();
     let created =
         user.post("/v1/apiKeys", json!({ "metadata": { "name": "short" }, "spec": { "expiry": soon } })).await;
     let key = Created::of(&created);

@@ -1,6 +1,7 @@
 //! What Latchkey guarantees, shown on the whole of it: the handlers of the Lambda functions behind the routes and
 //! policies of the template, on an embedded DynamoDB, or on the one that `LATCHKEY_TEST_DYNAMODB` names.
 #![allow(missing_docs, reason = "the name of a test is the guarantee")]
+#![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
 mod access;
 mod api_keys;

@@ -1,0 +1,335 @@
+//! The suites of `cargo xtask test`.
+
+use std::{
+    fs,
+    io::Write as _,
+    os::unix::process::CommandExt as _,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use crate::{
+    run::{Failure, cargo, command, output, root, run, target},
+    server::{self, Latchkey},
+    tools,
+};
+
+type Suite = (&'static str, fn() -> Result<(), Failure>);
+
+/// What cannot run at once leads: the cheap before the dear.
+const SUITES: [Suite; 10] = [
+    ("format", format),
+    ("lint", lint),
+    ("deny", deny),
+    ("tests", tests),
+    ("binaries", binaries),
+    ("readme", readme),
+    ("interop", interop),
+    ("template", template),
+    ("dynamodb-local", dynamodb_local),
+    ("lambda-watch", lambda_watch),
+];
+
+/// Words that only the controls of the local server have.
+const LOCAL_ONLY: [&str; 6] =
+    ["clock-offset", "dynamodb.sqlite", "dynamodb.embedded", "dynoxide", "made a demo organization", "--dynamodb-port"];
+
+/// Runs the suites and tells how each ended. Whether all ended well.
+pub(crate) fn test(skip: &[String], only: &[String]) -> Result<bool, Failure> {
+    for name in skip.iter().chain(only) {
+        if !SUITES.iter().any(|(suite, _)| suite == name) {
+            let names: Vec<_> = SUITES.iter().map(|(suite, _)| *suite).collect();
+            return Err(format!("there is no suite {name}; there are {}", names.join(", ")).into());
+        }
+    }
+    let mut results = Vec::new();
+    for (name, suite) in SUITES {
+        if skip.iter().any(|it| it == name) || !only.is_empty() && !only.iter().any(|it| it == name) {
+            results.push((name, None, Duration::ZERO));
+            continue;
+        }
+        println!("\n==== {name}");
+        let started_at = now();
+        let result = suite();
+        if let Err(error) = &result {
+            println!("{name}: {error}");
+        }
+        results.push((name, Some(result.is_ok()), started_at.elapsed()));
+    }
+    println!("\n==== summary");
+    for (name, passed, took) in &results {
+        let how = match passed {
+            Some(true) => "passed",
+            Some(false) => "FAILED",
+            None => "skipped",
+        };
+        println!("{name:16} {how:8} {:6.1} s", took.as_secs_f32());
+    }
+    let count = |wanted| results.iter().filter(|(_, passed, _)| *passed == wanted).count();
+    println!("{} passed, {} failed, {} skipped", count(Some(true)), count(Some(false)), count(None));
+    Ok(count(Some(false)) == 0)
+}
+
+#[allow(clippy::disallowed_methods, reason = "how long a suite took")]
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+fn format() -> Result<(), Failure> {
+    run(&mut cargo(&["fmt", "--all", "--check"]))
+}
+
+fn lint() -> Result<(), Failure> {
+    run(&mut cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))
+}
+
+fn deny() -> Result<(), Failure> {
+    let deny = tools::cargo_deny()?;
+    let check = |what: &[&str]| command(&deny, &[&["--workspace", "check", "--hide-inclusion-graph"], what].concat());
+    run(&mut check(&["bans", "licenses", "sources"]))?;
+    // The advisories come from a database on the network, which not every machine reaches.
+    let fetched = command(&deny, &["fetch", "db"]).stdout(Stdio::null()).stderr(Stdio::null()).status()?;
+    if fetched.success() {
+        run(&mut check(&["advisories"]))
+    } else {
+        println!("NOT CHECKED: the database of advisories cannot be reached from here");
+        Ok(())
+    }
+}
+
+fn tests() -> Result<(), Failure> {
+    run(&mut cargo(&["test", "--workspace", "--lib", "--test", "it"]))
+}
+
+/// Builds every Lambda binary, and proves that none has a control of the local server.
+fn binaries() -> Result<(), Failure> {
+    run(&mut cargo(&["build", "--workspace", "--bins"]))?;
+    let has = |path: &std::path::Path, word: &str| -> Result<bool, Failure> {
+        let bytes = fs::read(path)?;
+        Ok(bytes.windows(word.len()).any(|window| window == word.as_bytes()))
+    };
+    // That a word is found where it belongs shows that this looks at the right thing.
+    let local = target().join("debug/latchkey");
+    for word in ["clock-offset", "dynamodb.sqlite", "made a demo organization"] {
+        if !has(&local, word)? {
+            return Err(format!("the local server does not have {word}: the check is blind").into());
+        }
+    }
+    let mut checked = 0;
+    for source in fs::read_dir(root().join("functions/src/bin"))? {
+        let name = source?.path().file_stem().unwrap_or_default().to_owned();
+        let binary = target().join("debug").join(&name);
+        for word in LOCAL_ONLY {
+            if has(&binary, word)? {
+                return Err(format!("{} holds {word}, a control of the local server", name.display()).into());
+            }
+        }
+        checked += 1;
+    }
+    println!("{checked} Lambda binaries hold none of {}", LOCAL_ONLY.join(", "));
+    Ok(())
+}
+
+/// Runs the README's lines word for word, on another port, and compares what they print.
+fn readme() -> Result<(), Failure> {
+    let server = Latchkey::start("debug", "readme", &[])?;
+    let readme = fs::read_to_string(root().join("README.md"))?;
+    let walk =
+        readme.split("## Try it").nth(1).and_then(|rest| rest.split("\n## ").next()).ok_or("no section \"Try it\"")?;
+    let mut script = format!(
+        "set -u\nexport ADMIN_KEY={}\nexport USER_KEY={}\n",
+        server.exported("ADMIN_KEY")?,
+        server.exported("USER_KEY")?
+    );
+    let mut expected = Vec::new();
+    let mut in_code = false;
+    for line in walk.lines() {
+        match line {
+            "```sh" => in_code = true,
+            "```" => {
+                in_code = false;
+                script += "\n";
+            }
+            line if in_code => match line.strip_prefix("#> ") {
+                Some(output) => {
+                    expected.push(output.to_owned());
+                    // An answer without a line break would run into the next one.
+                    script += "echo\n";
+                }
+                None => {
+                    script += &line.replace("localhost:9000", &format!("localhost:{}", server.port));
+                    script.push('\n');
+                }
+            },
+            _ => {}
+        }
+    }
+    let mut bash = command("bash", &[]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    bash.stdin.take().ok_or("the input is piped")?.write_all(script.as_bytes())?;
+    let printed = String::from_utf8(bash.wait_with_output()?.stdout)?;
+    let printed: Vec<&str> = printed.lines().filter(|line| !line.is_empty()).collect();
+    if printed.len() != expected.len() {
+        return Err(format!("{} lines where {} are promised: {printed:#?}", printed.len(), expected.len()).into());
+    }
+    for (printed, expected) in printed.iter().zip(&expected) {
+        let matches = match expected.strip_suffix('…') {
+            Some(start) => printed.starts_with(start),
+            None => printed == expected,
+        };
+        if !matches {
+            return Err(format!("the README promises {expected:?}, and it prints {printed:?}").into());
+        }
+    }
+    println!("{} promised lines printed as promised", expected.len());
+    Ok(())
+}
+
+/// A token verified by another language's standard library from the published keys.
+fn interop() -> Result<(), Failure> {
+    let python = tools::pyjwt()?;
+    let server = Latchkey::start("debug", "interop", &[])?;
+    let program = r#"
+import json, sys, urllib.request, jwt
+url, key = sys.argv[1:]
+opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+urllib.request.install_opener(opener)
+request = urllib.request.Request(url + "/v1/auth/authenticate", method="POST", headers={"ApiKey": key})
+token = json.load(opener.open(request))["Authorization"]
+keys = jwt.PyJWKClient(url + "/.well-known/jwks.json")
+def verify(token):
+    return jwt.decode(token, keys.get_signing_key_from_jwt(token), algorithms=["ES256"], audience="latchkey",
+                      issuer=url, options={"require": ["iss", "aud", "sub", "iat", "nbf", "exp", "jti"]})
+claims = verify(token)
+assert claims["exp"] - claims["iat"] == 900 and claims["src"] == "apikey", claims
+assert jwt.get_unverified_header(token)["typ"] == "at+jwt"
+head, body, signature = token.split(".")
+for bad in (".".join([head, body, "A" + signature[1:]]), ".".join([head, body[:-2] + "AA", signature])):
+    try:
+        verify(bad)
+    except jwt.InvalidTokenError:
+        continue
+    raise SystemExit("a changed token was accepted")
+print("PyJWT", jwt.__version__, "verified a token of", claims["sub"], "and refused two changed ones")
+"#;
+    let url = format!("http://localhost:{}", server.port);
+    run(&mut command(python, &["-c", program, &url, &server.exported("USER_KEY")?]))
+}
+
+fn template() -> Result<(), Failure> {
+    run(&mut command(tools::cfn_lint()?, &["infra/template.yaml"]))
+}
+
+/// The same tests on the real DynamoDB Local.
+fn dynamodb_local() -> Result<(), Failure> {
+    let class_path = tools::dynamodb_local()?;
+    let temporary = format!("-Djava.io.tmpdir={}", target().join("dynamodb-local/tmp").display());
+    let mut java = command("java", &["-XX:+UseSerialGC", "-Xmx1g", &temporary, "-cp", &class_path, "Loopback"]);
+    // It ends when its input does, so also when this program dies.
+    java.stdin(Stdio::piped()).stderr(Stdio::null()).env("DDB_LOCAL_TELEMETRY", "0");
+    let (_dynamodb, said) = server::start_until(&mut java, |line| line.starts_with("LISTENING "))?;
+    let port = said.trim().rsplit(' ').next().unwrap_or_default();
+    // Not the tests of the program itself, which has its own tables.
+    let mut tests =
+        cargo(&["test", "--package", "local", "--test", "it", "--", "--skip", "process::", "--test-threads", "4"]);
+    run(tests.env("LATCHKEY_TEST_DYNAMODB", format!("http://127.0.0.1:{port}")))
+}
+
+/// The Lambda binaries, run by `cargo lambda watch` on the same data.
+fn lambda_watch() -> Result<(), Failure> {
+    let cargo_lambda = tools::cargo_lambda()?;
+    let server = Latchkey::start("debug", "watch", &["--dynamodb-port", "0"])?;
+    let port = server::free_port()?;
+    let env = server.data.join("lambda.env").display().to_string();
+    let mut watch: Command = cargo(&[]);
+    let arguments = [
+        "lambda",
+        "watch",
+        "--ignore-changes",
+        "--invoke-address",
+        "127.0.0.1",
+        "--invoke-port",
+        &port.to_string(),
+        "--env-file",
+        &env,
+    ]
+    .map(ToOwned::to_owned);
+    let path = format!(
+        "{}:{}",
+        cargo_lambda.parent().ok_or("it lies in a folder")?.display(),
+        std::env::var_os("PATH").unwrap_or_default().display()
+    );
+    watch.args(arguments).env("PATH", &path).stdout(Stdio::null()).stderr(Stdio::null());
+    let _watching = Group(watch.process_group(0).spawn()?.id());
+    server::wait_for_port(port)?;
+
+    let url = format!("http://127.0.0.1:{port}");
+    let key = server.exported("USER_KEY")?;
+    let curl = |arguments: &[&str]| {
+        let retried = ["-sS", "--noproxy", "*", "--max-time", "300", "-H", "ApiKey: "];
+        let key_header = format!("ApiKey: {key}");
+        let mut curl = command("curl", &retried[..5]);
+        curl.args(["-H", &key_header]).args(arguments);
+        output(&mut curl)
+    };
+    let expect = |what: &str, printed: String, wanted: &str| -> Result<(), Failure> {
+        if !printed.contains(wanted) {
+            return Err(format!("{what} printed {printed:?} without {wanted:?}").into());
+        }
+        println!("{what}: {wanted}");
+        Ok(())
+    };
+    expect("GET /v1/users/me", curl(&[&format!("{url}/v1/users/me")])?, "\"firstName\":\"Tom\"")?;
+    expect("GET /v1/users/info", curl(&[&format!("{url}/v1/users/info")])?, "\"orgName\":\"northwind\"")?;
+    let token = curl(&["-X", "POST", &format!("{url}/v1/auth/authenticate")])?;
+    expect("POST /v1/auth/authenticate", token.clone(), "\"Authorization\":\"eyJ")?;
+    let token = token.split('"').nth(3).unwrap_or_default().to_owned();
+    expect(
+        "GET /v1/auth/refresh/{token}",
+        curl(&[&format!("{url}/v1/auth/refresh/{token}")])?,
+        "\"Authorization\":\"eyJ",
+    )?;
+    let body = r#"{"metadata":{"name":"watched"},"spec":{"expiry":"2099-01-01T00:00:00Z"}}"#;
+    let created = curl(&["-X", "POST", "-d", body, &format!("{url}/v1/apiKeys")])?;
+    expect("POST /v1/apiKeys", created.clone(), "\"apiKey\":\"lk_")?;
+    let uid = created.split('"').nth(7).unwrap_or_default().to_owned();
+    let one = format!("{url}/v1/apiKeys/{uid}");
+    let status = ["-o", "/dev/null", "-w", "%{http_code}"];
+    expect("GET /v1/apiKeys", curl(&[&format!("{url}/v1/apiKeys")])?, "\"watched\"")?;
+    expect("GET /v1/apiKeys/{uid}", curl(&[&one])?, "\"watched\"")?;
+    expect("PUT /v1/apiKeys/{uid}", curl(&[&status[..], &["-X", "PUT", "-d", "{}", &one]].concat())?, "204")?;
+    expect("PUT …/state", curl(&[&status[..], &["-X", "PUT", "-d", "{}", &format!("{one}/state")]].concat())?, "204")?;
+    expect(
+        "PATCH /v1/apiKeys/{uid}",
+        curl(&[&status[..], &["-X", "PATCH", "-d", "{\"isActive\":true}", &one]].concat())?,
+        "204",
+    )?;
+    expect("DELETE /v1/apiKeys/{uid}", curl(&[&status[..], &["-X", "DELETE", &one]].concat())?, "204")?;
+    expect("DELETE again", curl(&[&status[..], &["-X", "DELETE", &one]].concat())?, "404")?;
+    let body = format!("{{\"tokens\":[\"{token}\"]}}");
+    let revoked =
+        curl(&[&status[..], &["-X", "POST", "-d", &body, &format!("{url}/v1/users/auth/tokens/revoke")]].concat())?;
+    expect("POST /v1/users/auth/tokens/revoke", revoked, "204")?;
+    expect("the revoked token", curl(&[&status[..], &[&format!("{url}/v1/auth/refresh/{token}")]].concat())?, "401")?;
+    expect("GET /.well-known/jwks.json", curl(&[&format!("{url}/.well-known/jwks.json")])?, "\"kty\":\"EC\"")?;
+    let mut invoke = cargo(&[
+        "lambda",
+        "invoke",
+        "discovery",
+        "--invoke-address",
+        "127.0.0.1",
+        "--invoke-port",
+        &port.to_string(),
+        "--data-file",
+        "events/discovery.json",
+    ]);
+    expect("cargo lambda invoke discovery", output(invoke.env("PATH", &path))?, "200")
+}
+
+/// A program and all that it started, ended with the value.
+struct Group(u32);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let _ = command("kill", &["--", &format!("-{}", self.0)]).status();
+    }
+}

@@ -1,0 +1,130 @@
+//! What the checks need beside Rust, installed by name into `target/` where it is missing.
+
+use std::{fs, path::PathBuf};
+
+use crate::run::{Failure, cargo, command, run, target, works};
+
+const CARGO_DENY: &str = "0.20.2";
+const CFN_LINT: &str = "cfn-lint==1.58.0";
+const CARGO_LAMBDA: &str = "cargo-lambda==1.9.2";
+const PYJWT: &str = "pyjwt[crypto]>=2.10,<3";
+const AWS_SDK: &str = "@aws-sdk/client-dynamodb@3.1164.0";
+const DYNAMODB_LOCAL: &str = "3.3.1";
+
+/// `cargo-deny`, from the path or made.
+pub(crate) fn cargo_deny() -> Result<PathBuf, Failure> {
+    if works(&mut command("cargo-deny", &["--version"])) {
+        return Ok("cargo-deny".into());
+    }
+    let root = target().join("tools");
+    let program = root.join("bin/cargo-deny");
+    if !program.exists() {
+        let root = root.display().to_string();
+        run(&mut cargo(&["install", "cargo-deny", "--version", CARGO_DENY, "--locked", "--root", &root]))?;
+    }
+    Ok(program)
+}
+
+/// A program of a Python package, in an environment of our own.
+fn python(package: &str, program: &str) -> Result<PathBuf, Failure> {
+    let environment = target().join("python");
+    let pip = environment.join("bin/pip");
+    if !pip.exists() {
+        let path = environment.display().to_string();
+        let made = run(&mut command("python3", &["-m", "venv", &path]));
+        if made.is_err()
+            && works(&mut command("apt-get", &["install", "-y", "--no-install-recommends", "python3-venv"]))
+        {
+            run(&mut command("python3", &["-m", "venv", "--clear", &path]))?;
+        } else {
+            made.map_err(|error| format!("Python 3 with its venv module is missing ({error})"))?;
+        }
+    }
+    let marker = environment.join(format!("installed-{}", package.replace(|char: char| !char.is_alphanumeric(), "-")));
+    if !marker.exists() {
+        run(&mut command(&pip, &["install", "--quiet", "--disable-pip-version-check", package]))?;
+        fs::write(marker, "")?;
+    }
+    Ok(environment.join("bin").join(program))
+}
+
+/// `cfn-lint`.
+pub(crate) fn cfn_lint() -> Result<PathBuf, Failure> {
+    python(CFN_LINT, "cfn-lint")
+}
+
+/// The folder of `cargo-lambda` and of the `zig` that comes along.
+pub(crate) fn cargo_lambda() -> Result<PathBuf, Failure> {
+    python(CARGO_LAMBDA, "cargo-lambda")
+}
+
+/// A Python that has PyJWT.
+pub(crate) fn pyjwt() -> Result<PathBuf, Failure> {
+    python(PYJWT, "python")
+}
+
+/// A folder with the AWS SDK for Node.js.
+pub(crate) fn aws_sdk_for_node() -> Result<PathBuf, Failure> {
+    let folder = target().join("node");
+    fs::create_dir_all(&folder)?;
+    if !folder.join("node_modules/@aws-sdk/client-dynamodb").exists() {
+        fs::write(folder.join("package.json"), r#"{"private":true,"type":"commonjs"}"#)?;
+        let mut npm = command("npm", &["install", "--silent", "--no-audit", "--no-fund", "--save-exact", AWS_SDK]);
+        run(npm.current_dir(&folder))
+            .map_err(|error| format!("Node.js with npm is missing or npm failed ({error})"))?;
+    }
+    Ok(folder)
+}
+
+/// The class path of the real DynamoDB Local, with a launcher that binds the loopback interface only: its own binds
+/// every interface.
+pub(crate) fn dynamodb_local() -> Result<String, Failure> {
+    let folder = target().join("dynamodb-local");
+    let (lib, classes) = (folder.join("lib"), folder.join("classes"));
+    fs::create_dir_all(&classes)?;
+    fs::create_dir_all(folder.join("tmp"))?;
+    if !lib.exists() {
+        let pom = format!(
+            "<project xmlns=\"http://maven.apache.org/POM/4.0.0\"><modelVersion>4.0.0</modelVersion>\
+             <groupId>local</groupId><artifactId>dynamodb-local</artifactId><version>1</version>\
+             <packaging>pom</packaging><dependencies><dependency><groupId>software.amazon.dynamodb</groupId>\
+             <artifactId>DynamoDBLocal</artifactId><version>{DYNAMODB_LOCAL}</version></dependency></dependencies>\
+             </project>"
+        );
+        fs::write(folder.join("pom.xml"), pom)?;
+        let out = format!("-DoutputDirectory={}", folder.join("fetched").display());
+        let goal = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies";
+        let mut maven =
+            command("mvn", &["-B", "-q", "-ntp", goal, "-DincludeScope=runtime", "-DincludeTypes=jar", &out]);
+        run(maven.current_dir(&folder)).map_err(|error| format!("Maven is missing or failed ({error})"))?;
+        // Only a complete set of libraries counts.
+        fs::rename(folder.join("fetched"), &lib)?;
+    }
+    let libraries = format!("{}/*", lib.display());
+    if !classes.join("Loopback.class").exists() {
+        fs::write(folder.join("Loopback.java"), LOOPBACK)?;
+        let source = folder.join("Loopback.java").display().to_string();
+        run(&mut command("javac", &["-cp", &libraries, "-d", &classes.display().to_string(), &source]))?;
+    }
+    Ok(format!("{}:{libraries}", classes.display()))
+}
+
+const LOOPBACK: &str = r#"
+import java.net.*;
+import org.eclipse.jetty.server.*;
+import org.eclipse.jetty.server.handler.*;
+import software.amazon.dynamodb.services.local.server.*;
+
+public class Loopback {
+    public static void main(String[] arguments) throws Exception {
+        java.util.logging.Logger.getLogger("com.almworks.sqlite4java").setLevel(java.util.logging.Level.OFF);
+        var requests = new LocalDynamoDBRequestHandler(0, true, null, true, false);
+        var server = new Server(new InetSocketAddress(InetAddress.getByName("127.0.0.1"), 0));
+        server.setHandler(new ContextHandlerCollection(new ContextHandler(new LocalDynamoDBServerHandler(requests, null))));
+        server.start();
+        System.out.println("LISTENING " + ((ServerConnector) server.getConnectors()[0]).getLocalPort());
+        while (System.in.read() >= 0) { }
+        System.exit(0);
+    }
+}
+"#;
