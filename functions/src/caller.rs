@@ -152,18 +152,22 @@ fn cookie(app: &App, request: &Request) -> Result<String, Refused> {
 /// Whether a browser sent this from one of our own pages. `Sec-Fetch-Site` cannot be set by a page, and where a browser
 /// is too old to send it, `Origin` tells; a request that has neither comes from no page of ours.
 fn is_same_origin(headers: &HeaderMap, public_url: &str) -> bool {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    match (text("sec-fetch-site"), text("origin")) {
-        (Some(site), _) => site == "same-origin",
-        (None, Some(origin)) => origin == public_url,
-        (None, None) => false,
+    says_same_origin(headers, public_url).unwrap_or(false)
+}
+
+/// What the browser says of the page that caused the request; `None` if it says nothing.
+fn says_same_origin(headers: &HeaderMap, public_url: &str) -> Option<bool> {
+    match (headers.get("sec-fetch-site"), headers.get("origin")) {
+        (Some(site), _) => Some(site == "same-origin"),
+        (None, Some(origin)) => Some(origin == public_url),
+        (None, None) => None,
     }
 }
 
 /// Whether a cookie may be set: never by a request that a page of another site caused, or a stranger could sign a
-/// browser in as somebody else. Programs send no `Sec-Fetch-Site` and keep no cookie.
-pub fn may_set_cookie(request: &Request) -> bool {
-    request.headers().get("sec-fetch-site").is_none_or(|site| site == "same-origin")
+/// browser in as somebody else. Programs send neither `Sec-Fetch-Site` nor `Origin`, and keep no cookie.
+pub fn may_set_cookie(app: &App, request: &Request) -> bool {
+    says_same_origin(request.headers(), &app.settings.public_url).unwrap_or(true)
 }
 
 /// A project that the request names must be one of the tenant's; what it is asked for does not depend on it.

@@ -54,7 +54,7 @@ pub enum ApiError {
     InvalidCredentials,
     #[error("this needs the permission {0}")]
     Forbidden(Permission),
-    #[error("nobody can make an API key that may do more than they may themselves")]
+    #[error("nobody can make, prolong or re-activate an API key that may do more than they may themselves")]
     MoreThanHeld,
     #[error("there is no such thing")]
     NotFound,

@@ -52,9 +52,7 @@ where
         Ok(response) => (response, None, None),
         Err(error) => (error.response(&reference), Some(error.status_and_code().1), error.cause()),
     };
-    for (name, value) in HEADERS {
-        response.headers_mut().entry(name).or_insert(value);
-    }
+    add_headers(&mut response);
     let status = response.status().as_u16();
     let millis = app.clock.now().millis() - started_at.millis();
     if status < 500 {
@@ -63,6 +61,13 @@ where
         tracing::error!(%reference, route, source, status, code, cause, millis, "answered");
     }
     Ok(response)
+}
+
+/// Adds the headers that every response has.
+pub fn add_headers<B>(response: &mut lambda_http::Response<B>) {
+    for (name, value) in HEADERS {
+        response.headers_mut().entry(name).or_insert(value);
+    }
 }
 
 /// Method and path of the route in the words of the template, such as `GET /v1/apiKeys/{uid}`.
@@ -162,7 +167,11 @@ pub fn optional_body<T: DeserializeOwned>(request: &Request) -> Result<Option<T>
     // The text of the parser's error may quote the value, which may be a secret; the path to it may not.
     let Object(value) = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let field = place(error.path());
-        if field.is_empty() { ApiError::BodyMissing } else { ApiError::Field { field } }
+        match (field.is_empty(), bytes.trim_ascii_start().first()) {
+            (false, _) => ApiError::Field { field },
+            (true, Some(b'{')) => ApiError::Field { field: "a member of the body".to_owned() },
+            (true, _) => ApiError::BodyMissing,
+        }
     })?;
     Ok(Some(value))
 }

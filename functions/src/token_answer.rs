@@ -22,7 +22,7 @@ struct Body<'a> {
 pub(crate) fn answer(app: &App, request: &Request, token: &AccessToken, claims: &Claims) -> Result<Response, ApiError> {
     let wants_cookie = http::flag(request, "setCookie", true)?;
     let mut response = http::ok(&Body { authorization: token.expose(), is_mfa: false });
-    if wants_cookie && caller::may_set_cookie(request) {
+    if wants_cookie && caller::may_set_cookie(app, request) {
         let lifetime = (claims.exp - app.clock.now().secs()).max(0);
         response.headers_mut().insert(header::SET_COOKIE, cookie(token.expose(), lifetime));
     }

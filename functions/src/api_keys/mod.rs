@@ -9,7 +9,7 @@ pub mod list;
 pub mod set_state;
 pub mod update;
 
-use domain::{ApiKey, Permission, Principal};
+use domain::{ApiKey, Permission, PermissionSet, Principal};
 
 use crate::{
     ApiError, App,
@@ -19,7 +19,8 @@ use crate::{
 /// How often a change is made again that met another change of the same key.
 const ATTEMPTS: usize = 5;
 
-/// The key that the path names, if the caller may do this with it; otherwise it looks as if it were not there.
+/// The key that the path names, if the caller may do this with it. Otherwise it looks as if it were not there, unless
+/// the caller may see it.
 async fn permitted(
     app: &App,
     request: &Request,
@@ -27,5 +28,16 @@ async fn permitted(
     permission: Permission,
 ) -> Result<ApiKey, ApiError> {
     let key = app.store.api_key(principal.user.tenant, http::uid(request)?).await?;
-    key.filter(|key| principal.may(permission, key.user)).ok_or(ApiError::NotFound)
+    let key = key.filter(|key| principal.may(Permission::ApiKeyGet, key.user)).ok_or(ApiError::NotFound)?;
+    if principal.may(permission, key.user) { Ok(key) } else { Err(ApiError::Forbidden(permission)) }
+}
+
+/// Whether the caller may give the key more life than it has, by a later expiry or by re-activating it: not if its
+/// user may do more than the caller.
+async fn check_may_prolong(app: &App, principal: &Principal, key: &ApiKey) -> Result<(), ApiError> {
+    if key.user == principal.user.uid || principal.permissions.covers(PermissionSet::of(Permission::ALL)) {
+        return Ok(());
+    }
+    let user = app.store.user(key.tenant, key.user).await?.ok_or(ApiError::NotFound)?;
+    if principal.permissions.covers(user.permissions()) { Ok(()) } else { Err(ApiError::MoreThanHeld) }
 }

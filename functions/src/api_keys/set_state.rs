@@ -19,6 +19,9 @@ pub async fn handle(app: &App, request: Request) -> Result<Response, ApiError> {
     let state: json::State = http::body(&request)?;
     for _ in 0..super::ATTEMPTS {
         let key = super::permitted(app, &request, &principal, Permission::ApiKeyUpdate).await?;
+        if state.is_active {
+            super::check_may_prolong(app, &principal, &key).await?;
+        }
         match set(app, key, state.is_active).await {
             Ok(()) => return Ok(http::no_content()),
             // Removed meanwhile, or it met another change: see what is there now.

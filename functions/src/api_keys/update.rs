@@ -20,6 +20,9 @@ pub async fn handle(app: &App, request: Request) -> Result<Response, ApiError> {
     for _ in 0..super::ATTEMPTS {
         let before = super::permitted(app, &request, &principal, Permission::ApiKeyUpdate).await?;
         let after = before.clone().update(entity.update()?, app.clock.now())?;
+        if after.expires_at > before.expires_at {
+            super::check_may_prolong(app, &principal, &before).await?;
+        }
         match app.store.replace_api_key(&before, &after).await {
             Ok(()) => return Ok(http::no_content()),
             // It met another change of the key: see what the key is now and change that.

@@ -6,6 +6,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hyper::{
     HeaderMap, Method, StatusCode, Uri,
     header::{COOKIE, HOST},
+    http::uri::Authority,
 };
 use lambda_http::request;
 use serde_json::{Map, Value, json};
@@ -70,6 +71,9 @@ impl Gateway {
     ///
     /// If the template has no default route, which a test excludes.
     pub async fn call(&self, service: &Service, request: HttpRequest) -> (HttpResponse, Vec<trace::Operation>) {
+        if !is_addressed(&request) {
+            return (bad_request(), Vec::new());
+        }
         let path = request.uri.path();
         let matched = self.routes.get(&request.method).and_then(|routes| routes.at(path).ok());
         let (at, route_key, parameters) = match &matched {
@@ -114,14 +118,16 @@ pub async fn invoke(service: &Service, function: &Function, event: &str) -> Resu
 
 /// A version 2.0 event. Repeated headers and query parameters are joined by commas, as API Gateway joins them.
 fn event(request: &HttpRequest, route_key: &str, parameters: &BTreeMap<String, String>) -> String {
-    let mut headers: BTreeMap<&str, String> = BTreeMap::new();
+    let mut headers: BTreeMap<&str, String> =
+        BTreeMap::from([("x-forwarded-for", request.source.to_string()), ("x-forwarded-proto", "http".to_owned())]);
     let mut cookies = Vec::new();
     for (name, value) in &request.headers {
         let value = String::from_utf8_lossy(value.as_bytes());
         if name == COOKIE {
             cookies.extend(value.split("; ").map(ToOwned::to_owned));
-        } else {
-            join(headers.entry(name.as_str()).or_default(), &value);
+        } else if !name.as_str().starts_with("x-forwarded-") {
+            // What was forwarded is the gateway's to say.
+            headers.entry(name.as_str()).and_modify(|joined| *joined += &format!(",{value}")).or_insert(value.into());
         }
     }
     let query = request.uri.query().unwrap_or_default();
@@ -167,19 +173,14 @@ fn event(request: &HttpRequest, route_key: &str, parameters: &BTreeMap<String, S
     event.to_string()
 }
 
-fn join(joined: &mut String, value: &str) {
-    if !joined.is_empty() {
-        joined.push(',');
-    }
-    joined.push_str(value);
-}
-
 /// A path parameter without percent-encoding; bytes that are no text stay as they are.
 fn decoded(value: &str) -> String {
     let mut bytes = Vec::with_capacity(value.len());
     let mut rest = value.as_bytes();
     while let Some((&byte, after)) = rest.split_first() {
-        let escaped = (byte == b'%').then(|| after.get(..2)).flatten().and_then(|hex| std::str::from_utf8(hex).ok());
+        let escaped = (byte == b'%').then(|| after.get(..2)).flatten();
+        let escaped = escaped.filter(|hex| hex.iter().all(u8::is_ascii_hexdigit));
+        let escaped = escaped.and_then(|hex| std::str::from_utf8(hex).ok());
         match escaped.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
             Some(escaped) => {
                 bytes.push(escaped);
@@ -194,7 +195,26 @@ fn decoded(value: &str) -> String {
     String::from_utf8(bytes).unwrap_or_else(|_| value.to_owned())
 }
 
-/// What is no request to API Gateway either.
+/// Whether host and path make a URL; API Gateway knows its hosts, and lets no other request through.
+fn is_addressed(request: &HttpRequest) -> bool {
+    let host = request.headers.get(HOST).map_or(Some("localhost"), |host| host.to_str().ok());
+    let path = request.uri.path();
+    path.starts_with('/')
+        && host.is_some_and(|host| {
+            url::Url::parse(&format!("http://{host}{path}")).is_ok_and(|url| url.has_host())
+                && host.parse::<Authority>().is_ok()
+        })
+}
+
+/// What API Gateway itself answers with, in our form.
 fn bad_request() -> HttpResponse {
-    functions::http::json(StatusCode::BAD_REQUEST, &json!({ "code": "InvalidRequest", "message": "not a request" }))
+    refused(StatusCode::BAD_REQUEST, "the request is malformed")
+}
+
+/// An answer of the gateway itself, which no function was asked for.
+pub(crate) fn refused(status: StatusCode, message: &str) -> HttpResponse {
+    let body = json!({ "code": "InvalidRequest", "message": message, "details": null, "ref": "" });
+    let mut response = functions::http::json(status, &body);
+    functions::http::add_headers(&mut response);
+    response
 }

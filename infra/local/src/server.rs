@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::{
     Request, Response, StatusCode,
     body::{Bytes, Incoming},
@@ -19,7 +19,7 @@ use tokio::{io::AsyncWriteExt as _, net::TcpListener, sync::Mutex};
 
 use crate::{
     Service,
-    gateway::{Gateway, HttpRequest},
+    gateway::{Gateway, HttpRequest, HttpResponse, refused},
     trace::Operation,
 };
 
@@ -96,18 +96,17 @@ impl Server {
         let (parts, body) = request.into_parts();
         let body = match tokio::time::timeout(READ_TIMEOUT, Limited::new(body, MAX_BODY_BYTES).collect()).await {
             Ok(Ok(body)) => body.to_bytes().to_vec(),
-            Ok(Err(_)) => return refused(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large or broke off"),
-            Err(_) => return refused(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => {
+                return to_http(refused(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large"));
+            }
+            Ok(Err(_)) => return to_http(refused(StatusCode::BAD_REQUEST, "the body is malformed")),
+            Err(_) => return to_http(refused(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time")),
         };
         let request =
             HttpRequest { method: parts.method, uri: parts.uri, headers: parts.headers, body, source: peer.ip() };
         let (response, operations) = self.gateway.call(&self.service, request).await;
         self.note(&operations).await;
-        response.map(|body| match body {
-            Body::Text(text) => Full::from(text),
-            Body::Binary(bytes) => Full::from(bytes),
-            _ => Full::default(),
-        })
+        to_http(response)
     }
 
     async fn note(&self, operations: &[Operation]) {
@@ -119,11 +118,10 @@ impl Server {
     }
 }
 
-/// What API Gateway itself answers with, in our form.
-fn refused(status: StatusCode, message: &str) -> Response<Full<Bytes>> {
-    let body = json!({ "code": "InvalidRequest", "message": message, "details": null, "ref": "" }).to_string();
-    let mut response = Response::new(Full::from(body));
-    *response.status_mut() = status;
-    response.headers_mut().insert("content-type", hyper::header::HeaderValue::from_static("application/json"));
-    response
+fn to_http(response: HttpResponse) -> Response<Full<Bytes>> {
+    response.map(|body| match body {
+        Body::Text(text) => Full::from(text),
+        Body::Binary(bytes) => Full::from(bytes),
+        _ => Full::default(),
+    })
 }

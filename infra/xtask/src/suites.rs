@@ -230,7 +230,7 @@ fn dynamodb_local() -> Result<(), Failure> {
     let port = said.trim().rsplit(' ').next().unwrap_or_default();
     // Not the tests of the program itself, which has its own tables.
     let mut tests =
-        cargo(&["test", "--package", "local", "--test", "it", "--", "--skip", "process::", "--test-threads", "4"]);
+        cargo(&["test", "--package", "local", "--test", "it", "--", "--skip", "process::", "--test-threads", "1"]);
     run(tests.env("LATCHKEY_TEST_DYNAMODB", format!("http://127.0.0.1:{port}")))
 }
 

@@ -25,8 +25,8 @@ pub enum AnnotationsRefused {
     /// Too many entries.
     #[error("there may be at most {MAX_ENTRIES} annotations")]
     Count,
-    /// A name or value is too long.
-    #[error("an annotation's name and value may have at most {MAX_BYTES} bytes each")]
+    /// A name is empty, or a name or value too long.
+    #[error("an annotation's name must have 1 to {MAX_BYTES} bytes and its value at most {MAX_BYTES}")]
     Size,
     /// The description is too long.
     #[error("the description may have at most {MAX_DESCRIPTION} characters")]
@@ -50,7 +50,7 @@ impl Annotations {
                 if value.chars().count() > MAX_DESCRIPTION {
                     return Err(AnnotationsRefused::Description);
                 }
-            } else if name.len() > MAX_BYTES || value.len() > MAX_BYTES {
+            } else if name.is_empty() || name.len() > MAX_BYTES || value.len() > MAX_BYTES {
                 return Err(AnnotationsRefused::Size);
             }
         }
@@ -88,6 +88,8 @@ mod tests {
         assert_eq!(of(&[("description", &"ä".repeat(256))]), Err(AnnotationsRefused::Description));
         assert!(of(&[("team", &"x".repeat(256))]).is_ok());
         assert_eq!(of(&[("team", &"x".repeat(257))]), Err(AnnotationsRefused::Size));
+        // DynamoDB has no attribute without a name.
+        assert_eq!(of(&[("", "x")]), Err(AnnotationsRefused::Size));
         let many: Vec<String> = (0..17).map(|i| i.to_string()).collect();
         let many: Vec<(&str, &str)> = many.iter().map(|name| (name.as_str(), "")).collect();
         assert_eq!(of(&many), Err(AnnotationsRefused::Count));

@@ -87,6 +87,8 @@ async fn a_missing_or_false_credential_is_refused_alike_everywhere_and_changes_n
             ("a token of a revoked key", call().header("Authorization", &dead_token)),
             ("a forged token", call().header("Authorization", &forged)),
             ("a token twice", call().header("Authorization", &token).header("Authorization", &token)),
+            ("nothing and a good key", call().header("ApiKey", "").header("ApiKey", &user.key)),
+            ("nothing and a good token", call().header("Authorization", "").header("Authorization", &token)),
             ("a bad key and a good token", call().header("ApiKey", "bad").header("Authorization", &token)),
             ("a good key and a bad token", call().header("ApiKey", &user.key).header("Authorization", "bad")),
             ("a good key and a good token", call().header("ApiKey", &user.key).header("Authorization", &token)),

@@ -138,8 +138,31 @@ async fn a_user_lists_their_own_keys_and_an_admin_those_of_all() {
     // A viewer sees and does not touch.
     let path = format!("/v1/apiKeys/{}", tom.key_uid);
     assert_eq!(viewer.get(&path).await.status, 200);
-    assert_eq!(viewer.patch(&path, json!({})).await.status, 404);
-    assert_eq!(viewer.delete(&path).await.status, 404);
+    for refused in
+        [viewer.patch(&path, json!({})).await, viewer.put(&path, json!({})).await, viewer.delete(&path).await]
+    {
+        assert_eq!((refused.status, refused.code()), (403, "OperationForbidden"));
+    }
+}
+
+#[tokio::test]
+async fn nobody_prolongs_the_key_of_one_who_may_do_more() {
+    let stack = Stack::start().await;
+    let northwind = stack.tenant("northwind").await;
+    let (admin, user) = (northwind.admin().await, northwind.user().await);
+    let user_admin = northwind.person("Ada", &[role::TENANT_USER_ADMIN.uid]).await;
+    let key = admin.api_key("deploy").await;
+    let longer = json!({ "spec": { "expiry": "2099-01-02T00:00:00Z" } });
+    let refused = user_admin.put(&key.path(), longer.clone()).await;
+    assert_eq!((refused.status, refused.code()), (403, "OperationForbidden"));
+    // Taking away is another matter.
+    let shorter = json!({ "metadata": { "name": "renamed" }, "spec": { "expiry": "2098-01-01T00:00:00Z" } });
+    assert_eq!(user_admin.put(&key.path(), shorter).await.status, 204);
+    assert_eq!(user_admin.patch(&key.path(), json!({ "isActive": false })).await.status, 204);
+    let refused = user_admin.patch(&key.path(), json!({ "isActive": true })).await;
+    assert_eq!((refused.status, refused.code()), (403, "OperationForbidden"));
+    assert_eq!(admin.patch(&key.path(), json!({ "isActive": true })).await.status, 204);
+    assert_eq!(user_admin.put(&format!("/v1/apiKeys/{}", user.key_uid), longer).await.status, 204);
 }
 
 #[tokio::test]

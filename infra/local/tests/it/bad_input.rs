@@ -165,9 +165,54 @@ async fn what_a_key_must_be_is_said_in_words() {
         create(annotations(json!({ "description": "x".repeat(256) }))).await,
         "the description may have at most 255 characters"
     );
+    assert_eq!(
+        create(annotations(json!({ "": "x" }))).await,
+        "an annotation's name must have 1 to 256 bytes and its value at most 256"
+    );
     let many: serde_json::Map<_, _> = (0..17).map(|number| (number.to_string(), json!(""))).collect();
     assert_eq!(create(annotations(Value::Object(many))).await, "there may be at most 16 annotations");
     assert_eq!(stack.contents().await, before);
+}
+
+#[tokio::test]
+async fn an_array_is_no_object() {
+    let stack = Stack::start().await;
+    let user = stack.tenant("northwind").await.user().await;
+    let before = stack.contents().await;
+    let path = format!("/v1/apiKeys/{}", user.key_uid);
+    for (method, path, body) in [
+        ("PATCH", path.as_str(), json!([])),
+        ("PATCH", &path, json!([true])),
+        ("PUT", &format!("{path}/state"), json!([false])),
+        ("PUT", &path, json!([{}])),
+        ("PUT", &path, json!({ "metadata": ["renamed", {}] })),
+        ("POST", "/v1/apiKeys", json!([["name", {}], [null, LATER]])),
+        ("POST", "/v1/apiKeys", json!({ "metadata": { "name": "n" }, "spec": [null, LATER] })),
+        ("POST", "/v1/users/auth/tokens/revoke", json!([["x"]])),
+        ("POST", "/v1/auth/authenticate", json!(["a@b.example", "password"])),
+    ] {
+        let answer = user.request(method, path).json(&body).send().await;
+        assert_eq!((answer.status, answer.code()), (400, "InvalidRequest"), "{method} {path} with {body}");
+    }
+    assert_eq!(stack.contents().await, before);
+    let named = user.post("/v1/users/auth/tokens/revoke", json!({})).await;
+    assert_eq!(named.body["message"], json!("a member of the body is missing or of the wrong type"));
+}
+
+#[tokio::test]
+async fn what_no_gateway_would_let_through_is_refused_and_breaks_nothing() {
+    let stack = Stack::start().await;
+    for host in ["a b", "[::", "%", ":", "h:99999", "a:b:c", "{}", "|", "", "h/../x?y"] {
+        let mut call = stack.request("GET", "/v1/users/me");
+        call.set_host(host);
+        let answer = call.send().await;
+        assert_eq!((answer.status, answer.code()), (400, "InvalidRequest"), "{host}");
+    }
+    assert_eq!(stack.request("OPTIONS", "*").send().await.status, 400);
+    let user = stack.tenant("northwind").await.user().await;
+    for (name, value) in [("x-forwarded-proto", "::"), ("x-forwarded-proto", "ht tp"), ("x-forwarded-host", "evil")] {
+        assert_eq!(user.request("GET", "/v1/users/me").header(name, value).send().await.status, 200);
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,9 @@
 //! What happens at once, and what must come of it.
 
+use std::sync::Arc;
+
 use serde_json::json;
+use tokio::sync::Semaphore;
 
 use crate::{
     invariants,
@@ -154,11 +157,14 @@ async fn of_forty_creates_at_once_nineteen_fit_beside_the_first() {
 async fn identities_do_not_bleed_between_concurrent_requests() {
     let stack = Stack::start().await;
     let (one, other) = (stack.tenant("northwind").await.user().await, stack.tenant("fabrikam").await.user().await);
+    let at_once = Arc::new(Semaphore::new(64));
     let calls: Vec<_> = (0..2000)
         .map(|number| {
+            let at_once = at_once.clone();
             let (mine, theirs) =
                 if number % 2 == 0 { (one.clone(), other.clone()) } else { (other.clone(), one.clone()) };
             tokio::spawn(async move {
+                let _one_of = at_once.acquire().await.unwrap();
                 let list = mine.get("/v1/apiKeys").await;
                 list.text.contains(&mine.key_uid.to_string()) && !list.text.contains(&theirs.key_uid.to_string())
             })

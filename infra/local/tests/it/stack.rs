@@ -216,6 +216,10 @@ impl Call {
         self
     }
 
+    pub(crate) fn set_host(&mut self, host: &str) {
+        self.request.headers.insert("host", host.parse().unwrap());
+    }
+
     pub(crate) fn json(self, body: &Value) -> Self {
         self.body(body.to_string()).header("content-type", "application/json")
     }

@@ -210,6 +210,10 @@ async fn the_cookie_counts_for_our_own_pages_only() {
         let answer = user.request("POST", "/v1/auth/authenticate").header("sec-fetch-site", site).send().await;
         assert_eq!((answer.status, answer.headers.contains_key("set-cookie")), (200, false), "{site}");
     }
+    for (origin, sets) in [("https://evil.example", false), ("null", false), (crate::stack::PUBLIC_URL, true)] {
+        let answer = user.request("POST", "/v1/auth/authenticate").header("origin", origin).send().await;
+        assert_eq!((answer.status, answer.headers.contains_key("set-cookie")), (200, sets), "{origin}");
+    }
     let by_cookie =
         stack.request("GET", "/v1/auth/refresh").header("cookie", cookie).header("sec-fetch-site", "same-origin");
     assert_eq!(by_cookie.send().await.status, 200);
