@@ -217,5 +217,11 @@ pub fn created(value: &impl Serialize) -> Response {
 
 /// Sends the log to standard error in JSON lines.
 pub fn init_log() {
-    tracing_subscriber::fmt().json().flatten_event(true).with_target(false).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_target(false)
+        .with_span_list(false)
+        .with_writer(std::io::stderr)
+        .init();
 }

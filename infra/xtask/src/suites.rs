@@ -106,7 +106,7 @@ fn binaries() -> Result<(), Failure> {
     run(&mut cargo(&["build", "--workspace", "--bins"]))?;
     let has = |path: &std::path::Path, word: &str| -> Result<bool, Failure> {
         let bytes = fs::read(path)?;
-        Ok(bytes.windows(word.len()).any(|window| window == word.as_bytes()))
+        Ok(memchr::memmem::find(&bytes, word.as_bytes()).is_some())
     };
     // That a word is found where it belongs shows that this looks at the right thing.
     let local = target().join("debug/latchkey");
@@ -189,8 +189,8 @@ fn interop() -> Result<(), Failure> {
     let python = tools::pyjwt()?;
     let server = Latchkey::start("debug", "interop", &[])?;
     let program = r#"
-import json, sys, urllib.request, jwt
-url, key = sys.argv[1:]
+import json, os, sys, urllib.request, jwt
+url, key = sys.argv[1], os.environ["API_KEY"]
 opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 urllib.request.install_opener(opener)
 request = urllib.request.Request(url + "/v1/auth/authenticate", method="POST", headers={"ApiKey": key})
@@ -212,7 +212,10 @@ for bad in (".".join([head, body, "A" + signature[1:]]), ".".join([head, body[:-
 print("PyJWT", jwt.__version__, "verified a token of", claims["sub"], "and refused two changed ones")
 "#;
     let url = format!("http://localhost:{}", server.port);
-    run(&mut command(python, &["-c", program, &url, &server.exported("USER_KEY")?]))
+    let script = server.data.join("verify.py");
+    fs::write(&script, program)?;
+    let mut verify = command(python, &[&script.display().to_string(), &url]);
+    run(verify.env("API_KEY", server.exported("USER_KEY")?))
 }
 
 fn template() -> Result<(), Failure> {
