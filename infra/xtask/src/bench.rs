@@ -110,6 +110,8 @@ impl Samples {
         let event = fs::read_to_string(root().join("events").join(format!("{name}.json")))?;
         let sample: Value = serde_json::from_str(&event)?;
         let token = sample["headers"]["authorization"].as_str().unwrap_or("no token here");
+        // Revoking nothing, or the next call would come with a revoked token.
+        let event = event.replace(&format!("\\\"{token}\\\""), "");
         let event = event.replace(&format!("lk_{}", "0".repeat(65)), &self.key).replace(token, &self.token);
         let event =
             event.replace("\"6a0f1c2b3d4e5f60718293b7\"", "null").replace("\\\"6a0f1c2b3d4e5f60718293b7\\\"", "null");
@@ -135,13 +137,12 @@ fn measure(
             let (name, value) = line.split_once('=').ok_or("a setting has a name and a value")?;
             function.env(name, value);
         }
-        // What Lambda sets, and the one file of roots that the template names.
+        // What Lambda sets.
         function
             .env("AWS_LAMBDA_RUNTIME_API", api.address()?)
             .env("AWS_LAMBDA_FUNCTION_NAME", name)
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
             .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
-            .env("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt")
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         let started_at = now();
