@@ -184,11 +184,21 @@ fn readme() -> Result<(), Failure> {
     Ok(())
 }
 
-/// A token verified by another language's standard library from the published keys.
+/// A token verified by the usual libraries of other languages, from nothing but the published keys.
 fn interop() -> Result<(), Failure> {
-    let python = tools::pyjwt()?;
+    let (python, node) = (tools::pyjwt()?, tools::jose()?);
     let server = Latchkey::start("debug", "interop", &[])?;
-    let program = r#"
+    let url = format!("http://localhost:{}", server.port);
+    let verify = |program: &std::path::Path, script: &std::path::Path, text: &str| -> Result<(), Failure> {
+        fs::write(script, text)?;
+        let mut verify = command(program, &[&script.display().to_string(), &url]);
+        run(verify.env("API_KEY", server.exported("USER_KEY")?))
+    };
+    verify(&python, &server.data.join("verify.py"), PYTHON_VERIFIER)?;
+    verify("node".as_ref(), &node.join("verify.mjs"), NODE_VERIFIER)
+}
+
+const PYTHON_VERIFIER: &str = r#"
 import json, os, sys, urllib.request, jwt
 url, key = sys.argv[1], os.environ["API_KEY"]
 opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -211,12 +221,23 @@ for bad in (".".join([head, body, "A" + signature[1:]]), ".".join([head, body[:-
     raise SystemExit("a changed token was accepted")
 print("PyJWT", jwt.__version__, "verified a token of", claims["sub"], "and refused two changed ones")
 "#;
-    let url = format!("http://localhost:{}", server.port);
-    let script = server.data.join("verify.py");
-    fs::write(&script, program)?;
-    let mut verify = command(python, &[&script.display().to_string(), &url]);
-    run(verify.env("API_KEY", server.exported("USER_KEY")?))
+
+const NODE_VERIFIER: &str = r#"
+import { createRemoteJWKSet, jwtVerify } from "jose";
+const url = process.argv[2];
+const answer = await fetch(url + "/v1/auth/authenticate", { method: "POST", headers: { ApiKey: process.env.API_KEY } });
+const token = (await answer.json()).Authorization;
+const keys = createRemoteJWKSet(new URL(url + "/.well-known/jwks.json"));
+const verify = (token) => jwtVerify(token, keys, { issuer: url, audience: "latchkey", typ: "at+jwt", algorithms: ["ES256"] });
+const { payload } = await verify(token);
+if (payload.exp - payload.iat !== 900 || payload.src !== "apikey") throw new Error("other claims than promised");
+const [head, body, signature] = token.split(".");
+for (const bad of [[head, body, "A" + signature.slice(1)], [head, body.slice(0, -2) + "AA", signature]]) {
+  const accepted = await verify(bad.join(".")).then(() => true, () => false);
+  if (accepted) throw new Error("a changed token was accepted");
 }
+console.log("jose verified a token of", payload.sub, "and refused two changed ones");
+"#;
 
 fn template() -> Result<(), Failure> {
     run(&mut command(tools::cfn_lint()?, &["infra/template.yaml"]))

@@ -9,6 +9,7 @@ const CFN_LINT: &str = "cfn-lint==1.58.0";
 const CARGO_LAMBDA: &str = "cargo-lambda==1.9.2";
 const PYJWT: &str = "pyjwt[crypto]>=2.10,<3";
 const AWS_SDK: &str = "@aws-sdk/client-dynamodb@3.1164.0";
+const JOSE: &str = "jose@6";
 const DYNAMODB_LOCAL: &str = "3.3.1";
 
 /// `cargo-deny`, from the path or made.
@@ -65,13 +66,27 @@ pub(crate) fn pyjwt() -> Result<PathBuf, Failure> {
 
 /// A folder with the AWS SDK for Node.js.
 pub(crate) fn aws_sdk_for_node() -> Result<PathBuf, Failure> {
+    npm(AWS_SDK)
+}
+
+/// A folder with `jose`, the usual JWT library for Node.js.
+pub(crate) fn jose() -> Result<PathBuf, Failure> {
+    npm(JOSE)
+}
+
+/// A folder of our own in which a package for Node.js is installed.
+fn npm(package: &str) -> Result<PathBuf, Failure> {
     let folder = target().join("node");
     fs::create_dir_all(&folder)?;
-    if !folder.join("node_modules/@aws-sdk/client-dynamodb").exists() {
-        fs::write(folder.join("package.json"), r#"{"private":true,"type":"commonjs"}"#)?;
-        let mut npm = command("npm", &["install", "--silent", "--no-audit", "--no-fund", "--save-exact", AWS_SDK]);
+    let marker = folder.join(format!("installed-{}", package.replace(|char: char| !char.is_alphanumeric(), "-")));
+    if !marker.exists() {
+        if !folder.join("package.json").exists() {
+            fs::write(folder.join("package.json"), r#"{"private":true}"#)?;
+        }
+        let mut npm = command("npm", &["install", "--silent", "--no-audit", "--no-fund", "--save-exact", package]);
         run(npm.current_dir(&folder))
             .map_err(|error| format!("Node.js with npm is missing or npm failed ({error})"))?;
+        fs::write(marker, "")?;
     }
     Ok(folder)
 }
