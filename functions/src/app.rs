@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use domain::{Timestamp, token::Realm, uid::UID_BYTES};
 use ring::rand::{SecureRandom as _, SystemRandom};
-use store::{Store, TableNames};
+use store::{Jitter, Store, TableNames};
 
 use crate::{aws, signing::Verifier};
 
@@ -59,7 +59,7 @@ impl App {
         let tables = TableNames { tenants: required("TENANTS_TABLE")?, keys: required("KEYS_TABLE")? };
         let public_url = required("PUBLIC_URL")?;
         let audience = optional("TOKEN_AUDIENCE").unwrap_or_else(|| public_url.clone());
-        let store = Store::new(aws::dynamodb_from_env()?, tables);
+        let store = Store::new(aws::dynamodb_from_env()?, tables, Entropy::system().jitter());
         Ok(Self::new(store, Clock::system(), Settings { public_url, audience }))
     }
 
@@ -139,6 +139,12 @@ impl Entropy {
     /// The bytes of a new uid.
     pub fn uid(&self) -> [u8; UID_BYTES] {
         self.bytes()
+    }
+
+    /// Random bytes for the pauses of the store.
+    pub fn jitter(&self) -> Jitter {
+        let entropy = self.clone();
+        Jitter::new(move || entropy.bytes::<1>()[0])
     }
 
     /// For what `ring` draws itself.

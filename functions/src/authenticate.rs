@@ -1,8 +1,7 @@
 //! `POST /v1/auth/authenticate`: exchanges a credential for an access token of 15 minutes.
 
 use domain::{
-    Principal, SessionUid, TokenUid,
-    principal::Credential,
+    SessionUid, TokenUid,
     token::{Claims, SignIn, Source},
 };
 use serde::Deserialize;
@@ -14,7 +13,7 @@ use crate::{
 };
 
 /// The body: empty, `{}`, or e-mail and password.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Body {
     email_id: Option<String>,
@@ -33,26 +32,16 @@ pub async fn handle(app: &App, signer: &Signer, request: Request) -> Result<Resp
         // Nobody has a password yet, so every password is a wrong one.
         return Err(ApiError::InvalidCredentials);
     }
-    let principal = caller::principal_of_api_key(app, &request).await?.ok_or(ApiError::NothingToAuthenticateWith)?;
-    let claims = Claims::sign_in(&app.realm(), &sign_in(app, principal), token_uid(app), app.clock.now());
-    let token = signer.sign(app, &claims).await?;
-    token_answer::answer(app, &request, &token, &claims)
-}
-
-fn sign_in(app: &App, principal: Principal) -> SignIn {
-    let api_key = match principal.credential {
-        Credential::ApiKey(key) => Some((key.uid, key.expires_at)),
-        Credential::Token { .. } => unreachable!("recognised by a key"),
-    };
-    SignIn {
-        user: principal.user.uid,
-        tenant: principal.user.tenant,
+    let (user, key) = caller::user_of_api_key(app, &request).await?.ok_or(ApiError::NothingToAuthenticateWith)?;
+    let sign_in = SignIn {
+        user: user.uid,
+        tenant: user.tenant,
         session: SessionUid::from_bytes(app.entropy.uid()),
         source: Source::ApiKey,
-        api_key,
-    }
-}
-
-fn token_uid(app: &App) -> TokenUid {
-    TokenUid::from_bytes(app.entropy.uid())
+        api_key: Some((key.uid, key.expires_at)),
+    };
+    let jti = TokenUid::from_bytes(app.entropy.uid());
+    let claims = Claims::sign_in(&app.realm(), &sign_in, jti, app.clock.now());
+    let token = signer.sign(app, &claims).await?;
+    token_answer::answer(app, &request, &token, &claims)
 }

@@ -5,7 +5,10 @@
 //! good one. The cookie counts only when there is none of these and the request comes from our own pages.
 
 use domain::{
-    ApiKeyUid, Principal, ProjectUid, api_key::ApiKeyValue, principal::CredentialRefused, token::TokenRefused,
+    ApiKey, Principal, ProjectUid, User,
+    api_key::ApiKeyValue,
+    principal::{Credential, CredentialRefused},
+    token::TokenRefused,
 };
 use lambda_http::{
     RequestExt as _,
@@ -31,6 +34,9 @@ pub enum Refused {
     /// What stood where a key belongs is none.
     #[error("not an API key")]
     NotAnApiKey,
+    /// A key stood where a token belongs.
+    #[error("an API key in place of a token")]
+    NotAToken,
     /// What stood where a token belongs is none, or no longer.
     #[error("token: {0}")]
     Token(#[from] TokenRefused),
@@ -60,28 +66,30 @@ pub async fn principal(app: &App, request: &Request) -> Result<Principal, ApiErr
     Ok(principal)
 }
 
-/// Who presents an API key in header or query; `None` if nobody does.
+/// Who presents an API key in header or query, and the key; `None` if nobody does.
 ///
 /// # Errors
 ///
 /// [`ApiError::Unauthorized`], also when there is another credential beside it.
-pub async fn principal_of_api_key(app: &App, request: &Request) -> Result<Option<Principal>, ApiError> {
-    match presented(request)? {
-        Some(Presented::ApiKey(text)) => Ok(Some(api_key(app, &text).await?)),
-        Some(Presented::Token(_)) | None => Ok(None),
-    }
+pub async fn user_of_api_key(app: &App, request: &Request) -> Result<Option<(User, ApiKey)>, ApiError> {
+    let Some(Presented::ApiKey(text)) = presented(request)? else { return Ok(None) };
+    let principal = api_key(app, &text).await?;
+    Ok(match principal.credential {
+        Credential::ApiKey(key) => Some((principal.user, key)),
+        Credential::Token { .. } => None,
+    })
 }
 
-/// Who presents a token in the header or the cookie.
+/// The token of the request, in the header or the cookie.
 ///
 /// # Errors
 ///
 /// [`ApiError::Unauthorized`], also when a key is presented in its stead.
-pub async fn principal_of_token(app: &App, request: &Request) -> Result<Principal, ApiError> {
+pub fn presented_token(app: &App, request: &Request) -> Result<String, ApiError> {
     match presented(request)? {
-        Some(Presented::ApiKey(_)) => Err(Refused::Missing.into()),
-        Some(Presented::Token(text)) => token(app, &text).await,
-        None => token(app, &cookie(app, request)?).await,
+        Some(Presented::ApiKey(_)) => Err(Refused::NotAToken.into()),
+        Some(Presented::Token(text)) => Ok(text),
+        None => Ok(cookie(app, request)?),
     }
 }
 
@@ -176,14 +184,6 @@ async fn check_project(app: &App, request: &Request, principal: &Principal) -> R
     let uid: Option<ProjectUid> = project.to_str().ok().and_then(|uid| uid.parse().ok());
     let uid = uid.ok_or(ApiError::ProjectNotFound)?;
     app.store.project(principal.user.tenant, uid).await?.map(drop).ok_or(ApiError::ProjectNotFound)
-}
-
-/// The key by which the caller was recognised, directly or through a token of it.
-pub fn api_key_of(principal: &Principal) -> Option<ApiKeyUid> {
-    match &principal.credential {
-        domain::principal::Credential::ApiKey(key) => Some(key.uid),
-        domain::principal::Credential::Token { claims, .. } => claims.kuid,
-    }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::{
     signing,
 };
 
-/// How long others may keep the public keys. A new key is published longer than this before it signs.
+/// How long others may keep the public keys. An empty list is not kept: the first key of an installation signs at once.
 const CACHE: HeaderValue = HeaderValue::from_static("public, max-age=300");
 
 /// Handles the request.
@@ -34,6 +34,8 @@ struct Jwks {
 async fn jwks(app: &App) -> Result<Response, ApiError> {
     let keys = signing::public_keys(&app.store).await?;
     let mut response = http::ok(&Jwks { keys: keys.iter().map(|(kid, key)| key.jwk(kid)).collect() });
-    response.headers_mut().insert(header::CACHE_CONTROL, CACHE);
+    if !keys.is_empty() {
+        response.headers_mut().insert(header::CACHE_CONTROL, CACHE);
+    }
     Ok(response)
 }

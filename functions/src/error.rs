@@ -8,7 +8,7 @@ use domain::{
 };
 use lambda_http::http::{HeaderValue, StatusCode, header::RETRY_AFTER};
 use serde::Serialize;
-use store::{CreateRefused, StoreError};
+use store::{CreateRefused, ReplaceRefused, StoreError};
 
 use crate::{
     caller::Refused,
@@ -39,9 +39,9 @@ pub enum ApiError {
     Flag(&'static str),
     #[error("at most {0} tokens can be revoked at once")]
     TooManyTokens(usize),
-    #[error("{0}")]
+    #[error("metadata.name: {0}")]
     Name(#[from] NameRefused),
-    #[error("{0}")]
+    #[error("metadata.annotations: {0}")]
     Annotations(#[from] AnnotationsRefused),
     #[error("{0}")]
     ApiKey(#[from] ApiKeyRefused),
@@ -70,6 +70,9 @@ pub enum ApiError {
     Conflict,
     #[error("the service is busy or a part of it does not answer; try again")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A user whose tenant has no record. Not a 404: to clients that means the thing they asked for is gone.
+    #[error("something went wrong on our side")]
+    TenantGone,
     #[error("something went wrong on our side")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
@@ -109,7 +112,7 @@ impl ApiError {
             Self::DuplicateName => (StatusCode::CONFLICT, "DuplicateName"),
             Self::Conflict => (StatusCode::CONFLICT, "ResourceConflict"),
             Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable"),
-            Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "InternalError"),
+            Self::Internal(_) | Self::TenantGone => (StatusCode::INTERNAL_SERVER_ERROR, "InternalError"),
         }
     }
 
@@ -118,6 +121,7 @@ impl ApiError {
         match self {
             Self::Unauthorized(refused) => Some(refused.to_string()),
             Self::Unavailable(source) | Self::Internal(source) => Some(source.to_string()),
+            Self::TenantGone => Some("the tenant of the user has no record".to_owned()),
             _ => None,
         }
     }
@@ -148,8 +152,17 @@ impl From<SigningError> for ApiError {
     fn from(error: SigningError) -> Self {
         match error {
             SigningError::Store(error) => error.into(),
-            SigningError::Kms(cause) => Self::Unavailable(cause.into()),
-            SigningError::Unreadable(_) => Self::Internal(error.into()),
+            SigningError::KmsUnavailable(cause) => Self::Unavailable(cause.into()),
+            SigningError::KmsRefused(_) | SigningError::Unreadable(_) => Self::Internal(error.into()),
+        }
+    }
+}
+
+impl From<ReplaceRefused> for ApiError {
+    fn from(refused: ReplaceRefused) -> Self {
+        match refused {
+            ReplaceRefused::DuplicateName => Self::DuplicateName,
+            ReplaceRefused::Store(error) => error.into(),
         }
     }
 }

@@ -1,11 +1,13 @@
 //! Reading requests and writing responses, for every function alike.
 
-use std::{convert::Infallible, future::Future, str::FromStr};
+use std::{future::Future, str::FromStr};
 
 use lambda_http::{
-    Body, RequestExt as _,
-    http::{HeaderName, HeaderValue, StatusCode, header},
-    request::RequestContext,
+    Body, BoxFuture, RequestExt as _,
+    aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse},
+    http::{HeaderName, HeaderValue, StatusCode, header, uri::PathAndQuery},
+    lambda_runtime::{self, LambdaEvent},
+    request::{LambdaRequest, RequestContext},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_path_to_error::Segment;
@@ -32,15 +34,7 @@ const HEADERS: [(HeaderName, HeaderValue); 6] = [
 
 /// Calls an operation and makes a response of whatever it ends in, with the headers that every response has. The one
 /// line that the log gets of a request is written here: without path, query, headers or body, so without secrets.
-///
-/// # Errors
-///
-/// None: the type is what the runtime asks for.
-pub async fn respond<F>(
-    app: &App,
-    request: Request,
-    operation: impl FnOnce(Request) -> F,
-) -> Result<Response, Infallible>
+pub async fn respond<F>(app: &App, request: Request, operation: impl FnOnce(Request) -> F) -> Response
 where
     F: Future<Output = Result<Response, ApiError>>,
 {
@@ -60,7 +54,63 @@ where
     } else {
         tracing::error!(%reference, route, source, status, code, cause, millis, "answered");
     }
-    Ok(response)
+    response
+}
+
+/// Runs a function of Lambda: for each event of API Gateway, calls the operation.
+///
+/// # Errors
+///
+/// Those of the runtime, which end the process.
+pub async fn serve<F>(app: &App, operation: impl Fn(Request) -> F + Sync) -> Result<(), lambda_runtime::Error>
+where
+    F: Future<Output = Result<Response, ApiError>> + Send,
+{
+    let operation = &operation;
+    let handle = |event: LambdaEvent<ApiGatewayV2httpRequest>| -> BoxFuture<'_, Result<_, lambda_runtime::Error>> {
+        // Boxed, since the runtime wraps the future several times and the compiler follows the whole of its type.
+        Box::pin(async move { Ok(answer_event(app, event.payload, operation).await) })
+    };
+    lambda_runtime::run(lambda_runtime::service_fn(handle)).await
+}
+
+/// Answers one event of API Gateway.
+pub async fn answer_event<F>(
+    app: &App,
+    event: ApiGatewayV2httpRequest,
+    operation: impl FnOnce(Request) -> F,
+) -> ApiGatewayV2httpResponse
+where
+    F: Future<Output = Result<Response, ApiError>>,
+{
+    let (mut parts, body) = respond(app, request_of(event), operation).await.into_parts();
+    let cookies = parts.headers.get_all(header::SET_COOKIE).iter();
+    let cookies = cookies.filter_map(|cookie| cookie.to_str().ok().map(ToOwned::to_owned)).collect();
+    parts.headers.remove(header::SET_COOKIE);
+    let mut response = ApiGatewayV2httpResponse::default();
+    response.status_code = parts.status.as_u16().into();
+    response.headers = parts.headers;
+    response.cookies = cookies;
+    response.is_base64_encoded = matches!(body, Body::Binary(_));
+    response.body = (!body.is_empty()).then_some(body);
+    response
+}
+
+/// The request in an event. The conversion makes a URL of scheme, host, path and query, and would end the process over
+/// one that is none; so it gets no host, and only a path and a query that are well-formed.
+fn request_of(mut event: ApiGatewayV2httpRequest) -> Request {
+    let host = event.headers.remove(header::HOST);
+    event.request_context.domain_name = None;
+    let is_path = |path: &String| path.starts_with('/') && path.parse::<PathAndQuery>().is_ok();
+    event.raw_path = event.raw_path.take().filter(is_path).or_else(|| Some("/".to_owned()));
+    event.raw_query_string =
+        event.raw_query_string.take().filter(|query| format!("/?{query}").parse::<PathAndQuery>().is_ok());
+    event.request_context.stage = Some("$default".to_owned());
+    let mut request: Request = LambdaRequest::ApiGatewayV2(event).into();
+    if let Some(host) = host {
+        request.headers_mut().insert(header::HOST, host);
+    }
+    request
 }
 
 /// Adds the headers that every response has.

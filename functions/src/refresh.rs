@@ -17,12 +17,12 @@ use crate::{
 /// [`ApiError::Unauthorized`] for a token that is expired, revoked or none, and at the end of the session.
 pub async fn handle(app: &App, signer: &Signer, request: Request) -> Result<Response, ApiError> {
     // With the token in the path other credentials do not matter: a client sends its key along whatever it does.
-    let principal = match request.path_parameters().first("token") {
-        Some(token) => caller::token(app, token).await?,
-        None => caller::principal_of_token(app, &request).await?,
+    let token = match request.path_parameters().first("token") {
+        Some(token) => token.to_owned(),
+        None => caller::presented_token(app, &request)?,
     };
-    let Credential::Token { claims, key_expires_at } = principal.credential else {
-        return Err(Refused::Missing.into());
+    let Credential::Token { claims, key_expires_at } = caller::token(app, &token).await?.credential else {
+        return Err(Refused::NotAToken.into());
     };
     let jti = TokenUid::from_bytes(app.entropy.uid());
     let claims = claims.refresh(key_expires_at, jti, app.clock.now()).map_err(Refused::from)?;

@@ -12,10 +12,10 @@ use crate::{
     token_answer, wire,
 };
 
-/// Tokens of one request: as many as fit into a body.
+/// Tokens of one request: they are revoked together or not at all, and a transaction has its limits.
 const MAX_TOKENS: usize = 50;
 
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 struct Body {
     #[serde(deserialize_with = "wire::null_as_default")]
     tokens: Vec<String>,

@@ -3,9 +3,16 @@
 //! They are generated here and kept in the table, the private part sealed: by KMS in the cloud, by a key file on a
 //! laptop. Every function verifies; only those that hand out tokens can open a private key, and their policies say so.
 
-use std::{fmt, sync::RwLock};
+use std::{
+    fmt,
+    sync::{Arc, RwLock},
+    time::Duration,
+};
 
-use aws_sdk_kms::primitives::Blob;
+use aws_sdk_kms::{
+    error::{ProvideErrorMetadata, SdkError},
+    primitives::Blob,
+};
 use domain::{
     Timestamp,
     token::{self, AccessToken, Claims, TokenRefused, VerifyingKeys, jws::PublicKey},
@@ -15,7 +22,7 @@ use ring::{
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _},
 };
 use store::{SigningKeyRecord, Store, StoreError};
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -24,8 +31,12 @@ use crate::{
     aws,
 };
 
-/// Tokens of an unknown key cause at most one read of the table in this span, in milliseconds.
-const RELOAD_INTERVAL_MS: i64 = 1000;
+/// Tokens of an unknown key cause at most one read of the table in this span.
+const RELOAD_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What was read of the table is read again after this span, so that a key which was withdrawn or replaced is soon so
+/// for every instance.
+const MAX_AGE: Duration = Duration::from_mins(5);
 
 /// Bytes of a key file.
 const KEY_FILE_BYTES: usize = 32;
@@ -36,9 +47,12 @@ pub enum SigningError {
     /// The table did not do it.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// KMS did not do it.
-    #[error("KMS did not seal or open the signing key: {0}")]
-    Kms(String),
+    /// KMS did not answer in time, or is busy.
+    #[error("KMS is unavailable: {0}")]
+    KmsUnavailable(String),
+    /// KMS will not do it: the key is disabled or gone, or the policy lacks something.
+    #[error("KMS refused to seal or open the signing key: {0}")]
+    KmsRefused(String),
     /// The sealed key cannot be opened, or is none.
     #[error("the signing key {0} cannot be opened with this sealing key")]
     Unreadable(String),
@@ -66,24 +80,26 @@ impl Verifier {
     ///
     /// The outer ones if the table cannot be read, the inner ones as in [`token::verify`].
     pub async fn verify(&self, app: &App, token: &str) -> Result<Result<Claims, TokenRefused>, StoreError> {
+        if self.known().loaded_at.is_some_and(|at| !is_within(at, app.clock.now(), MAX_AGE)) {
+            self.reload(app, MAX_AGE).await?;
+        }
         let verify = || token::verify(token, &self.known().keys, &app.realm(), app.clock.now());
         match verify() {
             Err(TokenRefused::UnknownKey) => {
-                self.reload(app).await?;
+                self.reload(app, RELOAD_INTERVAL).await?;
                 Ok(verify())
             }
             decided => Ok(decided),
         }
     }
 
-    async fn reload(&self, app: &App) -> Result<(), StoreError> {
-        let seen = self.known().loaded_at;
+    /// Reads the table, unless that was done within this span, by another request that waited for the same perhaps.
+    async fn reload(&self, app: &App, span: Duration) -> Result<(), StoreError> {
         let _loading = self.loading.lock().await;
         let now = app.clock.now();
-        let loaded_at = self.known().loaded_at;
         // An empty table is asked again at once: the first key of an installation may be a moment old.
-        let fresh = loaded_at.is_some_and(|at| (at.millis() - now.millis()).abs() < RELOAD_INTERVAL_MS);
-        if loaded_at != seen || fresh && !self.known().keys.is_empty() {
+        let is_fresh = |known: &Known| known.loaded_at.is_some_and(|at| is_within(at, now, span));
+        if is_fresh(&self.known()) && !self.known().keys.is_empty() {
             return Ok(());
         }
         let keys = public_keys(&app.store).await?;
@@ -100,6 +116,11 @@ impl fmt::Debug for Verifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.known().keys.keys()).finish()
     }
+}
+
+/// Whether two moments lie within a span of each other, whichever the clock says is the later.
+fn is_within(one: Timestamp, other: Timestamp, span: Duration) -> bool {
+    one < other + span && other < one + span
 }
 
 /// The public keys in the table.
@@ -119,13 +140,21 @@ pub async fn public_keys(store: &Store) -> Result<VerifyingKeys, StoreError> {
 /// The key that signs, opened when the first token is signed, so that a cold start waits for nothing.
 pub struct Signer {
     sealer: Sealer,
-    current: OnceCell<(String, EcdsaKeyPair)>,
+    current: Mutex<Option<Arc<Opened>>>,
+}
+
+/// A signing key in the clear.
+struct Opened {
+    kid: String,
+    key: EcdsaKeyPair,
+    /// When the table last said that it is the newest.
+    seen_at: Timestamp,
 }
 
 impl Signer {
     /// A signer whose keys this sealer opens.
     pub const fn new(sealer: Sealer) -> Self {
-        Self { sealer, current: OnceCell::const_new() }
+        Self { sealer, current: Mutex::const_new(None) }
     }
 
     /// The signer that the environment describes: `KMS_KEY_ID` in the cloud, `SEALING_KEY_FILE` on a laptop.
@@ -154,21 +183,36 @@ impl Signer {
     ///
     /// If the operating system has no random bytes.
     pub async fn sign(&self, app: &App, claims: &Claims) -> Result<AccessToken, SigningError> {
-        let (kid, key) = self.current.get_or_try_init(|| self.open_newest(app)).await?;
-        let input = token::signing_input(kid, claims);
-        let signature = key.sign(app.entropy.source(), input.as_bytes()).expect("there are random bytes");
+        let current = self.current(app).await?;
+        let input = token::signing_input(&current.kid, claims);
+        let signature = current.key.sign(app.entropy.source(), input.as_bytes()).expect("there are random bytes");
         Ok(AccessToken::new(&input, signature.as_ref()))
     }
 
-    async fn open_newest(&self, app: &App) -> Result<(String, EcdsaKeyPair), SigningError> {
+    /// The newest key, opened at most once by each instance.
+    async fn current(&self, app: &App) -> Result<Arc<Opened>, SigningError> {
+        let mut current = self.current.lock().await;
+        let now = app.clock.now();
+        if let Some(opened) = current.as_ref().filter(|opened| is_within(opened.seen_at, now, MAX_AGE)) {
+            return Ok(opened.clone());
+        }
         let record = match app.store.signing_keys().await?.pop() {
             Some(newest) => newest,
             None => self.create(app).await?,
         };
+        let key = match current.take().and_then(Arc::into_inner) {
+            Some(opened) if opened.kid == record.kid => opened.key,
+            _ => self.open(app, &record).await?,
+        };
+        let opened = Arc::new(Opened { kid: record.kid, key, seen_at: now });
+        *current = Some(opened.clone());
+        Ok(opened)
+    }
+
+    async fn open(&self, app: &App, record: &SigningKeyRecord) -> Result<EcdsaKeyPair, SigningError> {
         let pkcs8 = Zeroizing::new(self.sealer.open(&record.kid, &record.sealed_private_key).await?);
-        let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &pkcs8, app.entropy.source())
-            .map_err(|_| SigningError::Unreadable(record.kid.clone()))?;
-        Ok((record.kid, key))
+        EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &pkcs8, app.entropy.source())
+            .map_err(|_| SigningError::Unreadable(record.kid.clone()))
     }
 
     /// Makes the first key of an installation. When two instances do so at once there are two, and both verify.
@@ -206,7 +250,7 @@ pub enum Sealer {
         key_id: String,
     },
     /// On a laptop: AES-256-GCM under a key that lies in a file.
-    File(std::sync::Arc<LessSafeKey>),
+    File(Arc<LessSafeKey>),
 }
 
 impl Sealer {
@@ -217,7 +261,7 @@ impl Sealer {
     /// Never: AES-256 takes any 32 bytes.
     pub fn from_bytes(bytes: &[u8; KEY_FILE_BYTES]) -> Self {
         let key = UnboundKey::new(&AES_256_GCM, bytes).expect("AES-256 takes any 32 bytes");
-        Self::File(std::sync::Arc::new(LessSafeKey::new(key)))
+        Self::File(Arc::new(LessSafeKey::new(key)))
     }
 
     async fn seal(&self, entropy: &Entropy, kid: &str, private_key: &[u8]) -> Result<Vec<u8>, SigningError> {
@@ -230,8 +274,11 @@ impl Sealer {
                     .plaintext(Blob::new(private_key))
                     .send()
                     .await
-                    .map_err(|error| kms_error(&error))?;
-                Ok(sealed.ciphertext_blob.ok_or_else(|| SigningError::Kms("an empty answer".to_owned()))?.into_inner())
+                    .map_err(kms_error)?;
+                Ok(sealed
+                    .ciphertext_blob
+                    .ok_or_else(|| SigningError::KmsUnavailable("an empty answer".to_owned()))?
+                    .into_inner())
             }
             Self::File(key) => {
                 let nonce: [u8; NONCE_LEN] = entropy.bytes();
@@ -258,7 +305,7 @@ impl Sealer {
                     .ciphertext_blob(Blob::new(sealed))
                     .send()
                     .await
-                    .map_err(|error| kms_error(&error))?;
+                    .map_err(kms_error)?;
                 Ok(opened.plaintext.ok_or_else(unreadable)?.into_inner())
             }
             Self::File(key) => {
@@ -277,8 +324,19 @@ impl Sealer {
 /// The encryption context of KMS: a sealed key opens only under its own name, and the log of KMS shows which.
 const CONTEXT: &str = "latchkey:kid";
 
-fn kms_error(error: &(dyn std::error::Error + Send + Sync)) -> SigningError {
-    SigningError::Kms(aws_sdk_kms::error::DisplayErrorContext(error).to_string())
+/// What KMS answers for load or for a fault of its own, after which the same call may succeed.
+const KMS_TRANSIENT: [&str; 4] =
+    ["ThrottlingException", "KMSInternalException", "DependencyTimeoutException", "KeyUnavailableException"];
+
+fn kms_error<E, R>(error: SdkError<E, R>) -> SigningError
+where
+    E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+    R: fmt::Debug + Send + Sync + 'static,
+{
+    let refused =
+        error.as_service_error().is_some_and(|error| !KMS_TRANSIENT.contains(&error.code().unwrap_or_default()));
+    let described = aws_sdk_kms::error::DisplayErrorContext(error).to_string();
+    if refused { SigningError::KmsRefused(described) } else { SigningError::KmsUnavailable(described) }
 }
 
 impl fmt::Debug for Sealer {

@@ -55,5 +55,5 @@ async fn subject(app: &App, principal: &Principal, user_uid: Option<&str>) -> Re
     }
     let uid = user_uid.parse().map_err(|_| ApiError::UserNotFound)?;
     let user = app.store.user(principal.user.tenant, uid).await?.ok_or(ApiError::UserNotFound)?;
-    if principal.may_make_key_for(&user) { Ok(user) } else { Err(ApiError::MoreThanHeld) }
+    if principal.may_act_as(&user) { Ok(user) } else { Err(ApiError::MoreThanHeld) }
 }

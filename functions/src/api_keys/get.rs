@@ -21,5 +21,5 @@ pub async fn handle(app: &App, request: Request) -> Result<Response, ApiError> {
     } else {
         app.store.user(key.tenant, key.user).await?
     };
-    Ok(http::ok(&Item::new(key, user.as_ref())))
+    Ok(http::ok(&Item::new(user.as_ref(), key)))
 }

@@ -113,7 +113,7 @@ struct Status {
 
 impl Item {
     /// - `user`: the user of the key; `None` if it is being removed at this moment.
-    pub(super) fn new(key: ApiKey, user: Option<&User>) -> Self {
+    pub(super) fn new(user: Option<&User>, key: ApiKey) -> Self {
         let mut annotations = key.annotations.entries().clone();
         annotations.insert("ownerUid".to_owned(), key.creator.to_string());
         annotations.insert("tenantUid".to_owned(), key.tenant.to_string());

@@ -1,5 +1,7 @@
 //! `GET /v1/apiKeys`: one's own API keys; all of the tenant's with the permission.
 
+use std::collections::HashMap;
+
 use domain::Permission;
 
 use super::json::{Item, List};
@@ -22,13 +24,7 @@ pub async fn handle(app: &App, request: Request) -> Result<Response, ApiError> {
         (app.store.api_keys_of_user(user.tenant, user.uid).await?, vec![user])
     };
     keys.sort_by_key(|key| (key.created_at, key.uid));
-    let user_of = |uid| users.iter().find(|user| user.uid == uid);
-    let items = keys
-        .into_iter()
-        .map(|key| {
-            let user = user_of(key.user);
-            Item::new(key, user)
-        })
-        .collect();
+    let users: HashMap<_, _> = users.iter().map(|user| (user.uid, user)).collect();
+    let items = keys.into_iter().map(|key| Item::new(users.get(&key.user).copied(), key)).collect();
     Ok(http::ok(&List { items }))
 }

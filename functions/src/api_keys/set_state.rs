@@ -1,7 +1,7 @@
 //! `PUT /v1/apiKeys/{uid}/state` and its twin `PATCH /v1/apiKeys/{uid}`: revokes or re-activates an API key.
 
-use domain::{ApiKey, Permission};
-use store::{CreateRefused, StoreError};
+use domain::{Permission, Principal};
+use store::StoreError;
 
 use super::json;
 use crate::{
@@ -13,37 +13,32 @@ use crate::{
 ///
 /// # Errors
 ///
-/// [`ApiError::NotFound`]; re-activating after the expiry is `ApiKeyExpired`.
+/// [`ApiError::NotFound`]; re-activating after the expiry is `ApiKeyExpired`, and [`ApiError::Conflict`] if the key is
+/// changed at the same time.
 pub async fn handle(app: &App, request: Request) -> Result<Response, ApiError> {
     let principal = caller::principal(app, &request).await?;
     let state: json::State = http::body(&request)?;
-    for _ in 0..super::ATTEMPTS {
-        let key = super::permitted(app, &request, &principal, Permission::ApiKeyUpdate).await?;
-        if state.is_active {
-            super::check_may_prolong(app, &principal, &key).await?;
-        }
-        match set(app, key, state.is_active).await {
-            Ok(()) => return Ok(http::no_content()),
-            // Removed meanwhile, or it met another change: see what is there now.
-            Err(ApiError::Conflict) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Err(ApiError::Conflict)
+    if state.is_active { reactivate(app, &request, &principal).await } else { revoke(app, &request, &principal).await }
 }
 
-async fn set(app: &App, key: ApiKey, is_active: bool) -> Result<(), ApiError> {
-    let now = app.clock.now();
-    if !is_active {
-        return Ok(app.store.revoke_api_key(&key.revoke(now)).await?);
+async fn revoke(app: &App, request: &Request, principal: &Principal) -> Result<Response, ApiError> {
+    let key = super::permitted(app, request, principal, Permission::ApiKeyUpdate).await?;
+    match app.store.revoke_api_key(&key.revoke(app.clock.now())).await {
+        Ok(()) => Ok(http::no_content()),
+        // Nothing but the removal of the key can come between.
+        Err(StoreError::Conflict) => Err(ApiError::NotFound),
+        Err(error) => Err(error.into()),
     }
-    let after = key.clone().reactivate(now)?;
-    if key.is_active {
-        return Ok(());
+}
+
+/// Unlike every other change it is not made again when it meets another one: that may have been a revocation, which
+/// has been answered and must stand.
+async fn reactivate(app: &App, request: &Request, principal: &Principal) -> Result<Response, ApiError> {
+    let key = super::permitted(app, request, principal, Permission::ApiKeyUpdate).await?;
+    super::check_may_prolong(app, principal, &key).await?;
+    let after = key.clone().reactivate(app.clock.now())?;
+    if !key.is_active {
+        app.store.reactivate_api_key(&key, &after).await?;
     }
-    match app.store.replace_api_key(&key, &after).await {
-        Ok(()) => Ok(()),
-        Err(CreateRefused::Store(StoreError::Conflict)) => Err(ApiError::Conflict),
-        Err(refused) => Err(ApiError::from_create_refused(refused, 0)),
-    }
+    Ok(http::no_content())
 }

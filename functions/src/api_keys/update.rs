@@ -1,7 +1,7 @@
 //! `PUT /v1/apiKeys/{uid}`: changes an API key's name, description and expiry.
 
 use domain::Permission;
-use store::{CreateRefused, StoreError};
+use store::{ReplaceRefused, StoreError};
 
 use super::json;
 use crate::{
@@ -26,8 +26,8 @@ pub async fn handle(app: &App, request: Request) -> Result<Response, ApiError> {
         match app.store.replace_api_key(&before, &after).await {
             Ok(()) => return Ok(http::no_content()),
             // It met another change of the key: see what the key is now and change that.
-            Err(CreateRefused::Store(StoreError::Conflict)) => {}
-            Err(refused) => return Err(ApiError::from_create_refused(refused, 0)),
+            Err(ReplaceRefused::Store(StoreError::Conflict)) => {}
+            Err(refused) => return Err(refused.into()),
         }
     }
     Err(ApiError::Conflict)

@@ -1,11 +1,11 @@
 //! The Lambda function `api_key_update`.
 
 use functions::{App, api_keys, http};
-use lambda_http::{Error, run, service_fn};
+use lambda_http::Error;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     http::init_log();
     let app = &App::from_env()?;
-    run(service_fn(|request| http::respond(app, request, |request| api_keys::update::handle(app, request)))).await
+    http::serve(app, |request| api_keys::update::handle(app, request)).await
 }

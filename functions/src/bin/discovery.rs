@@ -1,11 +1,11 @@
 //! The Lambda function `discovery`.
 
 use functions::{App, discovery, http};
-use lambda_http::{Error, run, service_fn};
+use lambda_http::Error;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     http::init_log();
     let app = &App::from_env()?;
-    run(service_fn(|request| http::respond(app, request, |request| discovery::handle(app, request)))).await
+    http::serve(app, |request| discovery::handle(app, request)).await
 }

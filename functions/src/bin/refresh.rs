@@ -1,11 +1,11 @@
 //! The Lambda function `refresh`.
 
 use functions::{App, Signer, http, refresh};
-use lambda_http::{Error, run, service_fn};
+use lambda_http::Error;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     http::init_log();
     let (app, signer) = (&App::from_env()?, &Signer::from_env()?);
-    run(service_fn(|request| http::respond(app, request, |request| refresh::handle(app, signer, request)))).await
+    http::serve(app, |request| refresh::handle(app, signer, request)).await
 }

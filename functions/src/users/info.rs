@@ -18,6 +18,6 @@ struct Info {
 
 pub(super) async fn handle(app: &App, request: Request) -> Result<Response, ApiError> {
     let user = caller::principal(app, &request).await?.user;
-    let tenant = app.store.tenant(user.tenant).await?.ok_or(ApiError::NotFound)?;
+    let tenant = app.store.tenant(user.tenant).await?.ok_or(ApiError::TenantGone)?;
     Ok(http::ok(&Info { org_name: tenant.org_name, tenant_uid: user.tenant, user_uid: user.uid }))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::{Permission, PermissionSet, ProjectUid, RoleUid, TenantUid, UserUid};
+use domain::{Permission, PermissionSet, RoleUid, TenantUid, UserUid};
 use serde::Serialize;
 
 use crate::{
@@ -54,7 +54,7 @@ struct Tenant {
 pub(super) async fn handle(app: &App, request: Request) -> Result<Response, ApiError> {
     let principal = caller::principal(app, &request).await?;
     let user = principal.user;
-    let tenant = app.store.tenant(user.tenant).await?.ok_or(ApiError::NotFound)?;
+    let tenant = app.store.tenant(user.tenant).await?.ok_or(ApiError::TenantGone)?;
     let projects = app.store.projects(user.tenant).await?;
     let in_projects = project_permissions(principal.permissions);
     Ok(http::ok(&Me {
@@ -66,11 +66,11 @@ pub(super) async fn handle(app: &App, request: Request) -> Result<Response, ApiE
             activation_link: "",
             tenant: Tenant { org_name: tenant.org_name, tenant_uid: user.tenant },
             tenant_permissions: BTreeMap::from([(user.tenant.to_string(), names(principal.permissions))]),
-            project_permissions: projects
-                .into_iter()
-                .filter(|_| !in_projects.is_empty())
-                .map(|project: domain::tenant::Project| (ProjectUid::to_string(&project.uid), in_projects.clone()))
-                .collect(),
+            project_permissions: if in_projects.is_empty() {
+                BTreeMap::new()
+            } else {
+                projects.iter().map(|project| (project.uid.to_string(), in_projects.clone())).collect()
+            },
         },
         spec: Spec { email_id: user.email, first_name: user.first_name, last_name: user.last_name, roles: user.roles },
     }))

@@ -1,6 +1,12 @@
 //! The way from a function to DynamoDB: what its policy lacks is refused, what it does is noted.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 
 use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::Client;
@@ -24,8 +30,13 @@ use crate::{
 ///
 /// - `policy`: `None` for the server's own work, which IAM has no say in.
 /// - `resources`: the names of the tables in the template, by their own names.
-pub fn client(backend: &Backend, policy: Option<Policy>, resources: Arc<BTreeMap<String, String>>) -> Client {
-    let guarded = SharedHttpConnector::new(Guarded { to: backend.connector(), policy, resources });
+pub fn client(
+    backend: &Backend,
+    policy: Option<Policy>,
+    resources: Arc<BTreeMap<String, String>>,
+    faults: Faults,
+) -> Client {
+    let guarded = SharedHttpConnector::new(Guarded { to: backend.connector(), policy, resources, faults });
     let http_client = http_client_fn(move |_, _| guarded.clone());
     let credentials = Credentials::from_keys("local", "local", None);
     let config = functions::aws::dynamodb_config(http_client, "local".to_owned(), credentials);
@@ -37,6 +48,25 @@ struct Guarded {
     to: SharedHttpConnector,
     policy: Option<Policy>,
     resources: Arc<BTreeMap<String, String>>,
+    faults: Faults,
+}
+
+/// What goes wrong at DynamoDB. Emulators know nothing of transactions that meet.
+#[derive(Debug, Clone, Default)]
+pub struct Faults {
+    conflicts: Arc<AtomicU32>,
+}
+
+impl Faults {
+    /// Cancels so many transactions from now on, as if each had met another one on its first item.
+    pub fn cancel_transactions(&self, count: u32) {
+        self.conflicts.store(count, Ordering::SeqCst);
+    }
+
+    fn takes(&self, operation: &str) -> bool {
+        operation == "TransactWriteItems"
+            && self.conflicts.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |count| count.checked_sub(1)).is_ok()
+    }
 }
 
 impl HttpConnector for Guarded {
@@ -55,6 +85,7 @@ impl HttpConnector for Guarded {
             .as_ref()
             .map_or(Ok(()), |policy| policy.check(&accesses, |table| self.resources.get(table).cloned()));
         match allowed {
+            Ok(()) if self.faults.takes(name) => HttpConnectorFuture::ready(Ok(conflict(&body))),
             Ok(()) => self.to.call(request),
             Err(access) => HttpConnectorFuture::ready(Ok(denied(&access))),
         }
@@ -65,5 +96,20 @@ impl HttpConnector for Guarded {
 fn denied(access: &Access) -> HttpResponse {
     let message = format!("not authorized to perform dynamodb:{} on {}", access.action, access.table);
     let body = json!({ "__type": "com.amazon.coral.service#AccessDeniedException", "Message": message });
+    bad_request(&body)
+}
+
+/// What DynamoDB answers when a transaction meets another one.
+fn conflict(transaction: &Value) -> HttpResponse {
+    let others = transaction["TransactItems"].as_array().map_or(0, Vec::len).saturating_sub(1);
+    let reasons = [vec![json!({ "Code": "TransactionConflict" })], vec![json!({ "Code": "None" }); others]].concat();
+    bad_request(&json!({
+        "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+        "Message": "Transaction cancelled, please refer cancellation reasons for specific reasons [TransactionConflict]",
+        "CancellationReasons": reasons,
+    }))
+}
+
+fn bad_request(body: &Value) -> HttpResponse {
     HttpResponse::new(StatusCode::try_from(400).expect("a status"), SdkBody::from(body.to_string()))
 }

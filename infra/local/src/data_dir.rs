@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
-    io::{self, Read as _, Write as _},
+    io::{self, Write as _},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
@@ -10,11 +10,11 @@ use std::{
 use domain::Timestamp;
 use functions::app::{Clock, Entropy};
 
-/// A data folder that this process holds until it ends.
+/// A data folder.
 #[derive(Debug)]
 pub struct DataDir {
     path: PathBuf,
-    _lock: File,
+    _lock: Option<File>,
 }
 
 /// Why a data folder cannot be used.
@@ -22,8 +22,8 @@ pub struct DataDir {
 pub enum DataDirError {
     /// Another process has it.
     #[error(
-        "{0} is in use by another Latchkey; stop it first, or start it with --dynamodb-port and give this one \
-         --dynamodb-url"
+        "{0} is in use by another Latchkey; stop it first, or start it with --dynamodb-port and this one with \
+         --dynamodb-url and the same folder"
     )]
     InUse(PathBuf),
     /// The file system says no.
@@ -35,18 +35,29 @@ pub enum DataDirError {
 }
 
 impl DataDir {
-    /// Makes the folder if need be and takes hold of it.
+    /// Makes the folder if need be.
+    ///
+    /// # Errors
+    ///
+    /// [`DataDirError::Io`].
+    pub fn open(path: &Path) -> Result<Self, DataDirError> {
+        let io = |error| DataDirError::Io(path.to_owned(), error);
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io)?;
+        Ok(Self { path: path.to_owned(), _lock: None })
+    }
+
+    /// Takes hold of the folder, for whoever uses the database in it, until the process ends.
     ///
     /// # Errors
     ///
     /// [`DataDirError::InUse`], [`DataDirError::Io`].
-    pub fn open(path: &Path) -> Result<Self, DataDirError> {
-        let io = |error| DataDirError::Io(path.to_owned(), error);
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io)?;
+    pub fn hold(self) -> Result<Self, DataDirError> {
+        let path = &self.path;
+        let io = |error| DataDirError::Io(path.clone(), error);
         let lock = OpenOptions::new().create(true).truncate(false).write(true).open(path.join("lock")).map_err(io)?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
-            Err(TryLockError::WouldBlock) => Err(DataDirError::InUse(path.to_owned())),
+            Ok(()) => Ok(Self { _lock: Some(lock), ..self }),
+            Err(TryLockError::WouldBlock) => Err(DataDirError::InUse(path.clone())),
             Err(TryLockError::Error(error)) => Err(io(error)),
         }
     }
@@ -74,16 +85,16 @@ impl DataDir {
     pub fn sealing_key(&self, entropy: &Entropy) -> Result<[u8; 32], DataDirError> {
         let path = self.sealing_key_file();
         let io = |error| DataDirError::Io(path.clone(), error);
-        match OpenOptions::new().create_new(true).write(true).mode(0o600).open(&path) {
-            Ok(mut file) => {
+        match fs::read(&path) {
+            Ok(key) => key.try_into().map_err(|_| DataDirError::SealingKey(path.clone())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let key = entropy.bytes();
-                file.write_all(&key).and_then(|()| file.sync_all()).map_err(io)?;
+                // Under another name first, so that a key file is whole or not there.
+                let new = path.with_extension("new");
+                let made = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&new);
+                made.and_then(|mut file| file.write_all(&key).and_then(|()| file.sync_all())).map_err(io)?;
+                fs::rename(&new, &path).map_err(io)?;
                 Ok(key)
-            }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                let mut key = Vec::new();
-                File::open(&path).and_then(|mut file| file.read_to_end(&mut key)).map_err(io)?;
-                key.try_into().map_err(|_| DataDirError::SealingKey(path.clone()))
             }
             Err(error) => Err(io(error)),
         }

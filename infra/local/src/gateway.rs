@@ -5,11 +5,10 @@ use std::{collections::BTreeMap, net::IpAddr};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hyper::{
     HeaderMap, Method, StatusCode, Uri,
-    header::{COOKIE, HOST},
-    http::uri::Authority,
+    header::{COOKIE, HOST, HeaderValue, SET_COOKIE},
 };
-use lambda_http::request;
-use serde_json::{Map, Value, json};
+use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse;
+use serde_json::{Value, json};
 
 use crate::{
     Service,
@@ -71,8 +70,8 @@ impl Gateway {
     ///
     /// If the template has no default route, which a test excludes.
     pub async fn call(&self, service: &Service, request: HttpRequest) -> (HttpResponse, Vec<trace::Operation>) {
-        if !is_addressed(&request) {
-            return (bad_request(), Vec::new());
+        if !request.uri.path().starts_with('/') {
+            return (refused(StatusCode::BAD_REQUEST, "the request is malformed"), Vec::new());
         }
         let path = request.uri.path();
         let matched = self.routes.get(&request.method).and_then(|routes| routes.at(path).ok());
@@ -85,9 +84,11 @@ impl Gateway {
             None => (self.default.expect("the template has a default route"), "$default", BTreeMap::new()),
         };
         let event = event(&request, route_key, &parameters);
-        let Ok(event) = request::from_str(&event) else { return (bad_request(), Vec::new()) };
+        let event = serde_json::from_value(event).expect("it has the form of an event");
         // On the heap, since the operations of all functions together make a large future.
-        trace::traced(Box::pin(service.invoke(&service.template.functions[at], event))).await
+        let invoked = Box::pin(service.invoke(&service.template.functions[at], event));
+        let (answer, operations) = trace::traced(invoked).await;
+        (to_http(answer), operations)
     }
 }
 
@@ -97,27 +98,25 @@ impl Gateway {
 ///
 /// The parser's, if it is no such event.
 pub async fn invoke(service: &Service, function: &Function, event: &str) -> Result<Value, serde_json::Error> {
-    let response = service.invoke(function, request::from_str(event)?).await;
-    let (parts, body) = response.into_parts();
-    let headers: Map<String, Value> = parts
-        .headers
-        .iter()
-        .filter(|(name, _)| *name != hyper::header::SET_COOKIE)
-        .map(|(name, value)| (name.to_string(), json!(value.to_str().unwrap_or_default())))
-        .collect();
-    let cookies: Vec<_> =
-        parts.headers.get_all(hyper::header::SET_COOKIE).iter().filter_map(|cookie| cookie.to_str().ok()).collect();
-    Ok(json!({
-        "statusCode": parts.status.as_u16(),
-        "headers": headers,
-        "cookies": cookies,
-        "body": String::from_utf8_lossy(&body),
-        "isBase64Encoded": false,
-    }))
+    serde_json::to_value(service.invoke(function, serde_json::from_str(event)?).await)
 }
 
-/// A version 2.0 event. Repeated headers and query parameters are joined by commas, as API Gateway joins them.
-fn event(request: &HttpRequest, route_key: &str, parameters: &BTreeMap<String, String>) -> String {
+/// What API Gateway makes of a function's answer.
+fn to_http(answer: ApiGatewayV2httpResponse) -> HttpResponse {
+    let mut response = HttpResponse::new(answer.body.unwrap_or_default());
+    let status = u16::try_from(answer.status_code).ok().and_then(|status| StatusCode::from_u16(status).ok());
+    *response.status_mut() = status.unwrap_or(StatusCode::BAD_GATEWAY);
+    *response.headers_mut() = answer.headers;
+    for cookie in answer.cookies {
+        if let Ok(cookie) = HeaderValue::try_from(cookie) {
+            response.headers_mut().append(SET_COOKIE, cookie);
+        }
+    }
+    response
+}
+
+/// A version 2.0 event. Repeated headers are joined by commas, as API Gateway joins them.
+fn event(request: &HttpRequest, route_key: &str, parameters: &BTreeMap<String, String>) -> Value {
     let mut headers: BTreeMap<&str, String> =
         BTreeMap::from([("x-forwarded-for", request.source.to_string()), ("x-forwarded-proto", "http".to_owned())]);
     let mut cookies = Vec::new();
@@ -170,7 +169,7 @@ fn event(request: &HttpRequest, route_key: &str, parameters: &BTreeMap<String, S
             }
         }
     }
-    event.to_string()
+    event
 }
 
 /// A path parameter without percent-encoding; bytes that are no text stay as they are.
@@ -193,22 +192,6 @@ fn decoded(value: &str) -> String {
         }
     }
     String::from_utf8(bytes).unwrap_or_else(|_| value.to_owned())
-}
-
-/// Whether host and path make a URL; API Gateway knows its hosts, and lets no other request through.
-fn is_addressed(request: &HttpRequest) -> bool {
-    let host = request.headers.get(HOST).map_or(Some("localhost"), |host| host.to_str().ok());
-    let path = request.uri.path();
-    path.starts_with('/')
-        && host.is_some_and(|host| {
-            url::Url::parse(&format!("http://{host}{path}")).is_ok_and(|url| url.has_host())
-                && host.parse::<Authority>().is_ok()
-        })
-}
-
-/// What API Gateway itself answers with, in our form.
-fn bad_request() -> HttpResponse {
-    refused(StatusCode::BAD_REQUEST, "the request is malformed")
 }
 
 /// An answer of the gateway itself, which no function was asked for.

@@ -75,7 +75,7 @@ enum Command {
 
 #[tokio::main]
 async fn main() {
-    if let Err(error) = run(Arguments::parse()).await {
+    if let Err(error) = Box::pin(run(Arguments::parse())).await {
         eprintln!("latchkey: {error}");
         std::process::exit(1);
     }
@@ -85,6 +85,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     functions::http::init_log();
     let entropy = Entropy::system();
     let data = DataDir::open(&arguments.data)?;
+    let data = if arguments.dynamodb_url.is_none() { data.hold()? } else { data };
     let clock = data.clock();
     let listener = match arguments.command {
         None => Some(listen(arguments.port, "--port").await?),

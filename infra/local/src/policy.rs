@@ -17,7 +17,7 @@ pub struct Statement {
     pub actions: Vec<String>,
     /// Names of resources in the template.
     pub resources: Vec<String>,
-    /// If set, only items whose partition key is one of these.
+    /// If set, only items whose partition key is like one of these.
     pub leading_keys: Option<Vec<String>>,
 }
 
@@ -55,9 +55,15 @@ impl Statement {
         self.actions.contains(&action)
             && self.resources.iter().any(|allowed| allowed == resource)
             && self.leading_keys.as_ref().is_none_or(|allowed| {
-                !access.leading_keys.is_empty() && access.leading_keys.iter().all(|key| allowed.contains(key))
+                !access.leading_keys.is_empty()
+                    && access.leading_keys.iter().all(|key| allowed.iter().any(|pattern| is_like(key, pattern)))
             })
     }
+}
+
+/// `StringLike`, as far as the template uses it: a `*` at the end stands for anything.
+fn is_like(key: &str, pattern: &str) -> bool {
+    pattern.strip_suffix('*').map_or(key == pattern, |start| key.starts_with(start))
 }
 
 /// What a call of DynamoDB does to which table.
@@ -152,5 +158,8 @@ mod tests {
         assert_eq!(denied(&signing, "Query", &query("SIGNING")), None);
         assert!(denied(&signing, "Query", &query("TENANT#1")).is_some());
         assert!(denied(&signing, "Query", &json!({ "TableName": "tenants" })).is_some());
+        let users = policy(&["dynamodb:Query"], Some(&["USER#*"]));
+        assert_eq!(denied(&users, "Query", &query("USER#1")), None);
+        assert!(denied(&users, "Query", &query("TENANT#USER#1")).is_some());
     }
 }

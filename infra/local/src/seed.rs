@@ -70,7 +70,7 @@ struct Batch {
 impl Batch {
     fn new(service: &Service) -> Self {
         let names = service.table_names();
-        let client = connector::client(&service.backend, None, std::sync::Arc::default());
+        let client = connector::client(&service.backend, None, std::sync::Arc::default(), connector::Faults::default());
         Self { client, tenants: names.tenants, keys: names.keys, waiting: Vec::new() }
     }
 

@@ -3,17 +3,18 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use functions::{
-    App, Request, Response, Signer, api_keys,
-    app::{Clock, Settings},
+    App, Signer, api_keys,
+    app::{Clock, Entropy, Settings},
     authenticate, discovery, http, refresh, revoke_tokens,
     signing::Sealer,
     users,
 };
+use lambda_http::aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use store::{Store, TableNames};
 
 use crate::{
     backend::{Backend, BackendError},
-    connector,
+    connector::{self, Faults},
     policy::Policy,
     template::{Function, Template},
 };
@@ -27,6 +28,8 @@ pub struct Service {
     pub backend: Backend,
     /// For the server's own work: no policy confines it.
     pub store: Store,
+    /// What goes wrong at DynamoDB, when a test wants it to.
+    pub faults: Faults,
     tables: BTreeMap<String, String>,
     running: BTreeMap<String, Running>,
 }
@@ -70,16 +73,17 @@ impl Service {
 
         let resources: Arc<BTreeMap<_, _>> =
             Arc::new(tables.iter().map(|(resource, name)| (name.clone(), resource.clone())).collect());
+        let faults = Faults::default();
         let store = |policy: Option<Policy>| {
-            let client = connector::client(&options.backend, policy, resources.clone());
-            Store::new(client, table_names(&tables))
+            let client = connector::client(&options.backend, policy, resources.clone(), faults.clone());
+            Store::new(client, table_names(&tables), Entropy::system().jitter())
         };
         let running = template.functions.iter().map(|function| {
             let store = store(Some(function.policy.clone()));
             let app = App::new(store, options.clock.clone(), options.settings.clone());
             (function.name.clone(), Running { app, signer: Signer::new(options.sealer.clone()) })
         });
-        Ok(Self { running: running.collect(), store: store(None), backend: options.backend, tables, template })
+        Ok(Self { running: running.collect(), store: store(None), faults, backend: options.backend, tables, template })
     }
 
     /// The names of the tables.
@@ -92,26 +96,26 @@ impl Service {
     /// # Panics
     ///
     /// If the template has a function that is not wired here, which a test excludes.
-    pub async fn invoke(&self, function: &Function, request: Request) -> Response {
+    pub async fn invoke(&self, function: &Function, event: ApiGatewayV2httpRequest) -> ApiGatewayV2httpResponse {
         let Running { app, signer } = &self.running[&function.name];
-        let answered = match function.name.as_str() {
-            "authenticate" => http::respond(app, request, |request| authenticate::handle(app, signer, request)).await,
-            "refresh" => http::respond(app, request, |request| refresh::handle(app, signer, request)).await,
-            "revoke_tokens" => http::respond(app, request, |request| revoke_tokens::handle(app, request)).await,
-            "api_key_create" => http::respond(app, request, |request| api_keys::create::handle(app, request)).await,
-            "api_key_list" => http::respond(app, request, |request| api_keys::list::handle(app, request)).await,
-            "api_key_get" => http::respond(app, request, |request| api_keys::get::handle(app, request)).await,
-            "api_key_update" => http::respond(app, request, |request| api_keys::update::handle(app, request)).await,
-            "api_key_set_state" => {
-                http::respond(app, request, |request| api_keys::set_state::handle(app, request)).await
+        match function.name.as_str() {
+            "authenticate" => {
+                http::answer_event(app, event, |request| authenticate::handle(app, signer, request)).await
             }
-            "api_key_delete" => http::respond(app, request, |request| api_keys::delete::handle(app, request)).await,
-            "users" => http::respond(app, request, |request| users::handle(app, request)).await,
-            "discovery" => http::respond(app, request, |request| discovery::handle(app, request)).await,
+            "refresh" => http::answer_event(app, event, |request| refresh::handle(app, signer, request)).await,
+            "revoke_tokens" => http::answer_event(app, event, |request| revoke_tokens::handle(app, request)).await,
+            "api_key_create" => http::answer_event(app, event, |request| api_keys::create::handle(app, request)).await,
+            "api_key_list" => http::answer_event(app, event, |request| api_keys::list::handle(app, request)).await,
+            "api_key_get" => http::answer_event(app, event, |request| api_keys::get::handle(app, request)).await,
+            "api_key_update" => http::answer_event(app, event, |request| api_keys::update::handle(app, request)).await,
+            "api_key_set_state" => {
+                http::answer_event(app, event, |request| api_keys::set_state::handle(app, request)).await
+            }
+            "api_key_delete" => http::answer_event(app, event, |request| api_keys::delete::handle(app, request)).await,
+            "users" => http::answer_event(app, event, |request| users::handle(app, request)).await,
+            "discovery" => http::answer_event(app, event, |request| discovery::handle(app, request)).await,
             other => panic!("the function {other} of the template is not wired into the local server"),
-        };
-        let Ok(response) = answered;
-        response
+        }
     }
 }
 

@@ -114,15 +114,30 @@ fn function(resource_name: &str, resource: &Value, managed: &impl Fn(&str) -> Ve
 fn statements(document: &Value) -> Vec<Statement> {
     let statements = document["Statement"].as_array().expect("a policy has statements").iter();
     statements
-        .map(|statement| Statement {
-            actions: list(&statement["Action"]).map(text).collect(),
-            resources: list(&statement["Resource"]).map(|resource| text(&resource["Fn::GetAtt"][0])).collect(),
-            leading_keys: match &statement["Condition"]["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"] {
-                Value::Null => None,
-                keys => Some(list(keys).map(text).collect()),
-            },
+        .map(|statement| {
+            // What this reader does not know it must not take for a permission.
+            let known = ["Effect", "Action", "Resource", "Condition"];
+            let mut members = statement.as_object().expect("a statement is an object").keys();
+            assert!(members.all(|name| known.contains(&name.as_str())), "unknown in a statement: {statement}");
+            assert_eq!(statement["Effect"], "Allow", "statements of this template allow");
+            Statement {
+                actions: list(&statement["Action"]).map(text).collect(),
+                resources: list(&statement["Resource"]).map(|resource| text(&resource["Fn::GetAtt"][0])).collect(),
+                leading_keys: statement.get("Condition").map(leading_keys),
+            }
         })
         .collect()
+}
+
+/// The one condition that the template uses: which partitions a statement is about.
+fn leading_keys(condition: &Value) -> Vec<String> {
+    let only = |value: &Value, name: &str| {
+        let members = value.as_object().filter(|members| members.len() == 1);
+        let member = members.and_then(|members| members.get(name)).cloned();
+        member.unwrap_or_else(|| panic!("unknown condition: {condition}"))
+    };
+    let keys = only(&only(condition, "ForAllValues:StringLike"), "dynamodb:LeadingKeys");
+    list(&keys).map(text).collect()
 }
 
 fn table(name: &str, properties: &Value) -> Table {

@@ -60,6 +60,9 @@ impl fmt::Display for Permission {
 pub struct PermissionSet(u32);
 
 impl PermissionSet {
+    /// The set of everything.
+    pub const ALL: Self = Self::of(Permission::ALL);
+
     /// The set of these.
     pub const fn of(permissions: &[Permission]) -> Self {
         let mut bits = 0;

@@ -141,10 +141,10 @@ impl Principal {
         owner == self.user.uid || self.has(permission)
     }
 
-    /// Whether a key of this user may be made. Since whoever makes a key learns its value and can then act as its
-    /// user, nobody makes one for a user who may do more than they.
-    pub fn may_make_key_for(&self, user: &User) -> bool {
-        user.uid == self.user.uid || self.has(Permission::ApiKeyCreate) && self.permissions.covers(user.permissions())
+    /// Whether a key of this user may be made, prolonged or re-activated, as far as the user goes. Whoever holds a key
+    /// can act as its user, so nobody gives one that may do more than they.
+    pub fn may_act_as(&self, user: &User) -> bool {
+        user.uid == self.user.uid || self.permissions.covers(user.permissions())
     }
 }
 

@@ -28,11 +28,8 @@ const READ_AUDITS: &[Permission] = &[AuditGet, AuditList];
 const READ_PROJECTS: &[Permission] = &[ProjectGet, ProjectList];
 
 /// May do everything.
-pub const TENANT_ADMIN: Role = Role {
-    uid: RoleUid::from_bytes(*b"\x6c\x6b\0\0roleadmn"),
-    name: "Tenant Admin",
-    permissions: PermissionSet::of(Permission::ALL),
-};
+pub const TENANT_ADMIN: Role =
+    Role { uid: RoleUid::from_bytes(*b"\x6c\x6b\0\0roleadmn"), name: "Tenant Admin", permissions: PermissionSet::ALL };
 
 /// Manages users and everybody's API keys.
 pub const TENANT_USER_ADMIN: Role = Role {
@@ -53,7 +50,7 @@ pub const TENANT_VIEWER: Role = Role {
         .union(PermissionSet::of(READ_PROJECTS)),
 };
 
-/// Every built-in role. Source: `contract.md` 1.11.
+/// Every built-in role, with the permissions that Palette documents for them.
 pub const BUILT_IN: [&Role; 3] = [&TENANT_ADMIN, &TENANT_USER_ADMIN, &TENANT_VIEWER];
 
 /// The permissions that these roles grant together. A role that does not exist grants nothing.

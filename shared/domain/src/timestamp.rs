@@ -3,7 +3,7 @@
 use std::{fmt, ops::Add, time::Duration};
 
 use chrono::{DateTime, Datelike, FixedOffset, SecondsFormat, Utc};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::{Serialize, Serializer};
 
 /// The latest moment that is accepted from outside: the last whose year has four digits, as RFC 3339 demands.
 const LATEST_YEAR: i32 = 9999;
@@ -90,16 +90,6 @@ impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
-}
-
-/// Reads an optional time of a request: absent, `null` and year 1 are all `None`.
-///
-/// # Errors
-///
-/// The deserializer's, with the text of [`NotATimestamp`].
-pub fn deserialize_optional<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
-    let text = Option::<String>::deserialize(deserializer)?;
-    text.map_or(Ok(None), |text| Timestamp::parse(&text).map_err(D::Error::custom))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::{
     transaction::{Cancelled, Change},
 };
 
-/// Why a key was not created, or not renamed.
+/// Why a key was not created.
 #[derive(Debug, thiserror::Error)]
 pub enum CreateRefused {
     /// Another key of the user has the name.
@@ -28,9 +28,21 @@ pub enum CreateRefused {
     Store(#[from] StoreError),
 }
 
+/// Why a key was not replaced.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplaceRefused {
+    /// Another key of the user has the name.
+    #[error("the user has an API key of this name already")]
+    DuplicateName,
+    /// The tables did not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 /// Places in the transactions below, by which a failed condition is told.
 const AT_NAME: usize = 2;
 const AT_USER: usize = 3;
+const AT_INDEX: usize = 1;
 
 impl Store {
     /// The key of this uid if it belongs to this tenant.
@@ -106,7 +118,7 @@ impl Store {
         let writes = vec![
             TransactWriteItem::builder().put(put).build(),
             self.put_new(items.index),
-            self.put_new(items.name),
+            self.hold_name(key),
             self.count_api_key(key, 1, Some(limit)),
         ];
         match self.transact(writes).await {
@@ -126,15 +138,16 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Conflict`] if the key changed or was removed since, [`CreateRefused::DuplicateName`] if another
+    /// [`StoreError::Conflict`] if the key changed or was removed since, [`ReplaceRefused::DuplicateName`] if another
     /// key of the user has the new name.
-    pub async fn replace_api_key(&self, before: &ApiKey, after: &ApiKey) -> Result<(), CreateRefused> {
-        let row = ApiKeyRow::from(after);
-        let change = |table: &str, key: Item| Change {
-            table: table.to_owned(),
-            key,
+    pub async fn replace_api_key(&self, before: &ApiKey, after: &ApiKey) -> Result<(), ReplaceRefused> {
+        let after = ApiKey { version: before.version + 1, ..after.clone() };
+        let row = ApiKeyRow::from(&after);
+        let change = Change {
+            table: self.tables.keys.clone(),
+            key: key_item(&after),
             expression: "SET #name = :name, #annotations = :annotations, #expires = :expires, #day = :day, \
-                         #active = :active, #modified = :now, #ttl = :ttl, #version = #version + :one"
+                         #active = :active, #modified = :now, #ttl = :ttl, #version = :version"
                 .to_owned(),
             condition: "#version = :read".to_owned(),
             names: vec![
@@ -160,37 +173,36 @@ impl Store {
                 (":active", AttributeValue::Bool(row.is_active)),
                 (":now", number(row.modified_at)),
                 (":ttl", number(row.ttl)),
-                (":one", number(1)),
+                (":version", number(after.version)),
                 (":read", number(before.version)),
             ],
         };
-        let mut writes = vec![
-            change(&self.tables.keys, key_item(after)).build(),
-            change(&self.tables.tenants, index_key(after).item()).build(),
-        ];
+        // The index item and the held name are written whole: the table may have removed them already, if the key
+        // has long expired and is now extended.
+        let index = Put::builder().table_name(&self.tables.tenants).set_item(Some(item::index_of_api_key(&after)?));
+        let index = index.build().expect("table and item are set");
+        let mut writes = vec![change.build(), TransactWriteItem::builder().put(index).build(), self.hold_name(&after)];
         if before.name.folded() != after.name.folded() {
-            let mut held = name_key(after).item();
-            held.insert("key".to_owned(), text(after.uid));
-            held.insert("ttl".to_owned(), number(row.ttl));
-            writes.push(self.put_new(held));
-            writes.push(self.delete(&name_key(before)));
-        } else if before.expires_at != after.expires_at {
-            let held = Change {
-                table: self.tables.tenants.clone(),
-                key: name_key(after).item(),
-                expression: "SET #ttl = :ttl".to_owned(),
-                condition: "attribute_exists(pk)".to_owned(),
-                names: vec![("#ttl", "ttl")],
-                values: vec![(":ttl", number(row.ttl))],
-            };
-            writes.push(held.build());
+            writes.push(self.release_name(before));
         }
         match self.transact(writes).await {
             Ok(()) => Ok(()),
-            Err(Cancelled::Condition { at: AT_NAME, .. }) if before.name.folded() != after.name.folded() => {
-                Err(CreateRefused::DuplicateName)
-            }
+            Err(Cancelled::Condition { at: AT_NAME, .. }) => Err(ReplaceRefused::DuplicateName),
             Err(cancelled) => Err(StoreError::from(cancelled).into()),
+        }
+    }
+
+    /// Takes a key back into use, if nothing has changed since it was read.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Conflict`] otherwise.
+    pub async fn reactivate_api_key(&self, before: &ApiKey, after: &ApiKey) -> Result<(), StoreError> {
+        match self.replace_api_key(before, after).await {
+            Ok(()) => Ok(()),
+            // The name that it has held all the time can only be another's if the table has removed it.
+            Err(ReplaceRefused::DuplicateName) => Err(StoreError::Conflict),
+            Err(ReplaceRefused::Store(error)) => Err(error),
         }
     }
 
@@ -239,13 +251,50 @@ impl Store {
             .expression_attribute_values(":read", number(key.version))
             .build()
             .expect("table and key are set");
+        let delete = TransactWriteItem::builder().delete(delete).build();
+        let index = Delete::builder()
+            .table_name(&self.tables.tenants)
+            .set_key(Some(index_key(key).item()))
+            .condition_expression("attribute_exists(pk)")
+            .build()
+            .expect("table and key are set");
         let writes = vec![
-            TransactWriteItem::builder().delete(delete).build(),
-            self.delete(&index_key(key)),
-            self.delete(&name_key(key)),
+            delete.clone(),
+            TransactWriteItem::builder().delete(index).build(),
+            self.release_name(key),
             self.count_api_key(key, -1, None),
         ];
-        Ok(self.transact(writes).await?)
+        match self.transact(writes).await {
+            // The table removed the index item already, and with it the key from the next recount.
+            Err(Cancelled::Condition { at: AT_INDEX, .. }) => {
+                Ok(self.transact(vec![delete, self.release_name(key)]).await?)
+            }
+            done => Ok(done?),
+        }
+    }
+
+    /// Holds the name of a key for it, unless another key of the user holds it. One whose end has come counts no more.
+    fn hold_name(&self, key: &ApiKey) -> TransactWriteItem {
+        let put = Put::builder()
+            .table_name(&self.tables.tenants)
+            .set_item(Some(item::name_of_api_key(key)))
+            .condition_expression("attribute_not_exists(pk) OR #key = :key OR #ttl < :now")
+            .expression_attribute_names("#key", "key")
+            .expression_attribute_names("#ttl", "ttl")
+            .expression_attribute_values(":key", text(key.uid))
+            .expression_attribute_values(":now", number(key.modified_at.secs()));
+        TransactWriteItem::builder().put(put.build().expect("table and item are set")).build()
+    }
+
+    /// Lets go of the name of a key, if it is still this key's.
+    fn release_name(&self, key: &ApiKey) -> TransactWriteItem {
+        let delete = Delete::builder()
+            .table_name(&self.tables.tenants)
+            .set_key(Some(keys::api_key_name(key.tenant, key.user, &key.name.folded()).item()))
+            .condition_expression("attribute_not_exists(pk) OR #key = :key")
+            .expression_attribute_names("#key", "key")
+            .expression_attribute_values(":key", text(key.uid));
+        TransactWriteItem::builder().delete(delete.build().expect("table and key are set")).build()
     }
 
     /// Counts a created or deleted key in the profile of its user.
@@ -299,8 +348,4 @@ fn key_item(key: &ApiKey) -> Item {
 
 fn index_key(key: &ApiKey) -> ItemKey {
     keys::api_key_index(key.tenant, key.user, key.uid)
-}
-
-fn name_key(key: &ApiKey) -> ItemKey {
-    keys::api_key_name(key.tenant, key.user, &key.name.folded())
 }

@@ -42,6 +42,8 @@ where
         match code.as_deref() {
             Some("ConditionalCheckFailedException") => Self::Conflict,
             Some(code) if !TRANSIENT.contains(&code) => Self::Broken(described(error)),
+            // What cannot even be sent is a fault of ours.
+            None if matches!(error, SdkError::ConstructionFailure(_)) => Self::Broken(described(error)),
             _ => Self::Unavailable(described(error)),
         }
     }

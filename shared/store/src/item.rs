@@ -60,14 +60,20 @@ pub struct ApiKeyItems {
 ///
 /// None in practice: every field has a form in DynamoDB.
 pub fn of_api_key(key: &ApiKey, digest: &Digest) -> Result<ApiKeyItems, StoreError> {
-    let row = ApiKeyRow::from(key);
-    let mut key_item: Item = to_item(&row)?;
-    key_item.insert("digest".to_owned(), AttributeValue::B(digest.as_bytes().to_vec().into()));
-    let index = keys::api_key_index(key.tenant, key.user, key.uid).with(&row)?;
+    let mut item: Item = to_item(ApiKeyRow::from(key))?;
+    item.insert("digest".to_owned(), AttributeValue::B(digest.as_bytes().to_vec().into()));
+    Ok(ApiKeyItems { key: item, index: index_of_api_key(key)?, name: name_of_api_key(key) })
+}
+
+pub(crate) fn index_of_api_key(key: &ApiKey) -> Result<Item, StoreError> {
+    keys::api_key_index(key.tenant, key.user, key.uid).with(&ApiKeyRow::from(key))
+}
+
+pub(crate) fn name_of_api_key(key: &ApiKey) -> Item {
     let mut name = keys::api_key_name(key.tenant, key.user, &key.name.folded()).item();
     name.insert("key".to_owned(), text(key.uid));
-    name.insert("ttl".to_owned(), number(row.ttl));
-    Ok(ApiKeyItems { key: key_item, index, name })
+    name.insert("ttl".to_owned(), number(ApiKeyRow::from(key).ttl));
+    name
 }
 
 pub(crate) fn api_key(item: Item) -> Result<ApiKey, StoreError> {

@@ -8,7 +8,7 @@ use domain::{ApiKeyUid, ProjectUid, SessionUid, TenantUid, UserUid};
 use crate::item::ItemKey;
 
 /// The partition of the signing keys. They share one, since all of them are read together.
-pub const SIGNING_PARTITION: &str = "SIGNING";
+pub(crate) const SIGNING_PARTITION: &str = "SIGNING";
 
 pub(crate) const SETTINGS: &str = "SETTINGS";
 pub(crate) const USER_PREFIX: &str = "USER#";

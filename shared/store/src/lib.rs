@@ -1,7 +1,7 @@
 //! The tables of Latchkey.
 //!
 //! The only crate that knows DynamoDB: key strings ([`mod@keys`]), the form of items ([`item`]), and conditions. One
-//! method is one access to the tables, named for its meaning. Every read is strongly consistent, because what it reads
+//! method is one access to the tables, named for its meaning, made again only where it met another. Every read is strongly consistent, because what it reads
 //! decides; what must hold at the moment of writing is a condition of the write. Multi-item changes are one transaction.
 //!
 //! `Store` is a plain struct; its methods are spread over one file per kind of item.
@@ -18,11 +18,11 @@ mod tenants;
 mod transaction;
 mod users;
 
-pub use api_keys::CreateRefused;
+pub use api_keys::{CreateRefused, ReplaceRefused};
 pub use error::StoreError;
-pub use keys::SIGNING_PARTITION;
-pub use sessions::MAX_AT_ONCE;
 pub use signing_keys::SigningKeyRecord;
+
+use std::{fmt, sync::Arc};
 
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
 
@@ -40,12 +40,34 @@ pub struct TableNames {
 pub struct Store {
     client: Client,
     tables: TableNames,
+    jitter: Jitter,
 }
 
 impl Store {
     /// A store on these tables.
-    pub const fn new(client: Client, tables: TableNames) -> Self {
-        Self { client, tables }
+    pub const fn new(client: Client, tables: TableNames, jitter: Jitter) -> Self {
+        Self { client, tables, jitter }
+    }
+}
+
+/// Draws how long to wait before another attempt.
+#[derive(Clone)]
+pub struct Jitter(Arc<dyn Fn() -> u8 + Send + Sync>);
+
+impl Jitter {
+    /// - `draw`: gives a random byte.
+    pub fn new(draw: impl Fn() -> u8 + Send + Sync + 'static) -> Self {
+        Self(Arc::new(draw))
+    }
+
+    fn draw(&self) -> u8 {
+        self.0()
+    }
+}
+
+impl fmt::Debug for Jitter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Jitter")
     }
 }
 

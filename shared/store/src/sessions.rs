@@ -5,7 +5,7 @@ use domain::session::Session;
 use crate::{Store, StoreError, keys, number, text, transaction::Change};
 
 /// Sessions that can be ended at once: what one transaction of DynamoDB holds.
-pub const MAX_AT_ONCE: usize = 100;
+const MAX_AT_ONCE: usize = 100;
 
 impl Store {
     /// Ends these sessions, each named once, all or none. A session that has ended keeps the time of its first end.

@@ -4,18 +4,18 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::{
     operation::transact_write_items::TransactWriteItemsError,
-    types::{AttributeValue, CancellationReason, Delete, Put, TransactWriteItem, Update},
+    types::{AttributeValue, CancellationReason, Put, TransactWriteItem, Update},
 };
 
-use crate::{
-    Store, StoreError,
-    item::{Item, ItemKey},
-};
+use crate::{Store, StoreError, item::Item};
 
-/// How often a transaction is sent that met another one on the same item.
-const ATTEMPTS: u32 = 6;
-/// The pause before the second attempt; it doubles from there. A met transaction is over within milliseconds.
+/// How often a transaction is sent that met another one on the same item. All pauses together take two seconds at the
+/// most, one on average: many may want the same item at once, and whoever gives up is told to try again.
+const ATTEMPTS: u32 = 10;
+/// The longest pause before the second attempt; it doubles from there.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
+/// The longest pause of all.
+const LONGEST_PAUSE: Duration = Duration::from_millis(400);
 
 /// Why nothing was written.
 #[derive(Debug)]
@@ -72,8 +72,9 @@ impl Store {
             if attempt == ATTEMPTS {
                 return Err(StoreError::Unavailable("other transactions kept the items busy".into()).into());
             }
-            tokio::time::sleep(pause).await;
-            pause *= 2;
+            // All of it is drawn, so that those who met do not meet again.
+            tokio::time::sleep(pause * u32::from(self.jitter.draw()) / u32::from(u8::MAX)).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
         unreachable!("the loop ends by returning")
     }
@@ -86,15 +87,6 @@ impl Store {
             .build()
             .expect("table and item are set");
         TransactWriteItem::builder().put(put).build()
-    }
-
-    pub(crate) fn delete(&self, key: &ItemKey) -> TransactWriteItem {
-        let delete = Delete::builder()
-            .table_name(&self.tables.tenants)
-            .set_key(Some(key.item()))
-            .build()
-            .expect("table and key are set");
-        TransactWriteItem::builder().delete(delete).build()
     }
 }
 

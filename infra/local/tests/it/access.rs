@@ -7,17 +7,17 @@ use serde_json::{Value, json};
 use crate::stack::{Call, LATER, Person, Stack, random_uid, unknown_key};
 
 /// What a route does with callers that it must refuse.
-struct Row {
-    route: &'static str,
+pub(crate) struct Row {
+    pub(crate) route: &'static str,
     /// Whether it needs no credential; such a route ignores a false one or answers as given for no credential.
     public: bool,
     /// A body that a permitted caller could send.
-    body: Option<Value>,
+    pub(crate) body: Option<Value>,
     /// For a plain user who asks for somebody else's thing.
     without_permission: Option<(u16, &'static str)>,
 }
 
-fn table() -> Vec<Row> {
+pub(crate) fn table() -> Vec<Row> {
     let create = json!({ "metadata": { "name": "new" }, "spec": { "expiry": LATER } });
     let row = |route, public, body, without_permission| Row { route, public, body, without_permission };
     let absent = Some((404, "ResourceNotFound"));

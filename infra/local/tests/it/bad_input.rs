@@ -1,8 +1,12 @@
 //! Whatever is malformed is refused with a 4xx in our form, and changes nothing.
 
+use local::gateway;
 use serde_json::{Value, json};
 
-use crate::stack::{LATER, Person, Stack};
+use crate::{
+    access,
+    stack::{LATER, Person, Stack},
+};
 
 /// Bodies that are no JSON, or JSON that can be read in two ways, or not an object.
 fn malformed() -> Vec<Vec<u8>> {
@@ -41,16 +45,15 @@ fn malformed() -> Vec<Vec<u8>> {
     bodies
 }
 
+/// Every route of the access table that takes a body, so that a new one is tested too.
 fn routes_with_a_body(user: &Person) -> Vec<(&'static str, String)> {
-    let path = format!("/v1/apiKeys/{}", user.key_uid);
-    vec![
-        ("POST", "/v1/apiKeys".to_owned()),
-        ("PUT", path.clone()),
-        ("PUT", format!("{path}/state")),
-        ("PATCH", path),
-        ("POST", "/v1/users/auth/tokens/revoke".to_owned()),
-    ]
+    let rows = access::table().into_iter().filter(|row| row.body.is_some() && row.route != AUTHENTICATE);
+    let routes = rows.map(|row| row.route.split_once(' ').unwrap());
+    routes.map(|(method, path)| (method, path.replace("{uid}", &user.key_uid.to_string()))).collect()
 }
+
+/// Its body may be empty.
+const AUTHENTICATE: &str = "POST /v1/auth/authenticate";
 
 #[tokio::test]
 async fn a_malformed_body_is_refused_everywhere() {
@@ -133,11 +136,14 @@ async fn what_a_key_must_be_is_said_in_words() {
     };
     let name = |name: &str| json!({ "metadata": { "name": name }, "spec": { "expiry": LATER } });
     let expiry = |expiry: Value| json!({ "metadata": { "name": "n" }, "spec": { "expiry": expiry } });
-    assert_eq!(create(json!({})).await, "the name must have 1 to 64 characters");
-    assert_eq!(create(json!({ "metadata": null, "spec": null })).await, "the name must have 1 to 64 characters");
-    assert_eq!(create(name("   ")).await, "the name must have 1 to 64 characters");
-    assert_eq!(create(name(&"x".repeat(65))).await, "the name must have 1 to 64 characters");
-    assert_eq!(create(name("a\u{7}b")).await, "the name must not contain control characters");
+    assert_eq!(create(json!({})).await, "metadata.name: the name must have 1 to 64 characters");
+    assert_eq!(
+        create(json!({ "metadata": null, "spec": null })).await,
+        "metadata.name: the name must have 1 to 64 characters"
+    );
+    assert_eq!(create(name("   ")).await, "metadata.name: the name must have 1 to 64 characters");
+    assert_eq!(create(name(&"x".repeat(65))).await, "metadata.name: the name must have 1 to 64 characters");
+    assert_eq!(create(name("a\u{7}b")).await, "metadata.name: the name must not contain control characters");
     for none in [json!(null), json!("0001-01-01T00:00:00.000Z"), json!("0001-01-01T00:00:00+05:00")] {
         assert_eq!(create(expiry(none)).await, "spec.expiry is required: an API key must expire");
     }
@@ -163,14 +169,17 @@ async fn what_a_key_must_be_is_said_in_words() {
     let annotations = |annotations: Value| json!({ "metadata": { "name": "n", "annotations": annotations }, "spec": { "expiry": LATER } });
     assert_eq!(
         create(annotations(json!({ "description": "x".repeat(256) }))).await,
-        "the description may have at most 255 characters"
+        "metadata.annotations: the description may have at most 255 characters"
     );
     assert_eq!(
         create(annotations(json!({ "": "x" }))).await,
-        "an annotation's name must have 1 to 256 bytes and its value at most 256"
+        "metadata.annotations: an annotation's name must have 1 to 256 bytes and its value at most 256"
     );
     let many: serde_json::Map<_, _> = (0..17).map(|number| (number.to_string(), json!(""))).collect();
-    assert_eq!(create(annotations(Value::Object(many))).await, "there may be at most 16 annotations");
+    assert_eq!(
+        create(annotations(Value::Object(many))).await,
+        "metadata.annotations: there may be at most 16 annotations"
+    );
     assert_eq!(stack.contents().await, before);
 }
 
@@ -200,18 +209,32 @@ async fn an_array_is_no_object() {
 }
 
 #[tokio::test]
-async fn what_no_gateway_would_let_through_is_refused_and_breaks_nothing() {
+async fn a_host_path_or_query_that_makes_no_url_breaks_nothing() {
     let stack = Stack::start().await;
     for host in ["a b", "[::", "%", ":", "h:99999", "a:b:c", "{}", "|", "", "h/../x?y"] {
         let mut call = stack.request("GET", "/v1/users/me");
         call.set_host(host);
-        let answer = call.send().await;
-        assert_eq!((answer.status, answer.code()), (400, "InvalidRequest"), "{host}");
+        assert_eq!(call.send().await.code(), "UnAuthorizedAccess", "{host}");
     }
     assert_eq!(stack.request("OPTIONS", "*").send().await.status, 400);
     let user = stack.tenant("northwind").await.user().await;
     for (name, value) in [("x-forwarded-proto", "::"), ("x-forwarded-proto", "ht tp"), ("x-forwarded-host", "evil")] {
         assert_eq!(user.request("GET", "/v1/users/me").header(name, value).send().await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_makes_no_url_is_answered_all_the_same() {
+    let stack = Stack::start().await;
+    let users = stack.service.template.functions.iter().find(|function| function.name == "users").unwrap();
+    for (query, path) in
+        [("a=<", "/v1/users/me"), ("a=\"b\" ", "/v1/users/me"), ("", "no slash"), ("", "/a b"), ("%zz&&=", "/%")]
+    {
+        let event = json!({ "version": "2.0", "routeKey": "GET /v1/users/me", "rawPath": path, "rawQueryString": query,
+            "headers": { "host": "a b", "x-forwarded-proto": "::" },
+            "requestContext": { "http": { "method": "GET", "path": path }, "routeKey": "GET /v1/users/me", "stage": "prod" } });
+        let answer = gateway::invoke(&stack.service, users, &event.to_string()).await.unwrap();
+        assert_eq!(answer["statusCode"], json!(401), "{query} {path}");
     }
 }
 

@@ -96,7 +96,7 @@ async fn every_function_has_events_that_it_answers() {
 }
 
 #[test]
-fn no_policy_allows_everything_and_none_is_without_purpose() {
+fn no_policy_has_a_wildcard_or_scans() {
     for function in Template::load().functions {
         for statement in &function.policy.statements {
             assert!(!statement.actions.is_empty() && !statement.resources.is_empty());

@@ -274,7 +274,7 @@ fn a_kill_loses_nothing_acknowledged_and_leaves_nothing_half() {
                     }
                 });
             }
-            let enough = 1 + round * creates / rounds + creates / 2;
+            let enough = 1 + round * creates / rounds + creates / 2 + creates / 20;
             while in_round.load(Ordering::SeqCst) < enough {
                 std::thread::yield_now();
             }
@@ -290,7 +290,7 @@ fn a_kill_loses_nothing_acknowledged_and_leaves_nothing_half() {
     }
     let acknowledged = acknowledged.into_inner().unwrap().len();
     println!("{rounds} kills, {acknowledged} acknowledged creates, none lost, none half");
-    assert!(acknowledged >= rounds * creates * 9 / 10, "{acknowledged}");
+    assert!(acknowledged >= rounds * creates, "{acknowledged}");
 }
 
 #[allow(clippy::disallowed_methods, reason = "how much to do is the business of whoever runs the tests")]

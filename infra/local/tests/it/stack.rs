@@ -35,6 +35,9 @@ pub(crate) const LATER: &str = "2099-01-01T00:00:00.000Z";
 
 #[derive(Clone)]
 pub(crate) struct Stack {
+    backend: Backend,
+    table_prefix: String,
+    sealer: Sealer,
     pub(crate) service: Arc<Service>,
     gateway: Arc<Gateway>,
     clock_offset: Arc<AtomicI64>,
@@ -45,18 +48,30 @@ pub(crate) struct Stack {
 impl Stack {
     pub(crate) async fn start() -> Self {
         let entropy = Entropy::system();
-        let clock_offset = Arc::new(AtomicI64::new(0));
+        let table_prefix = format!("{}-", TokenUid::from_bytes(entropy.uid()));
+        let sealer = Sealer::from_bytes(&entropy.bytes());
+        Self::on(backend(), table_prefix, sealer, Arc::default()).await
+    }
+
+    /// Another instance of every function on the same tables, with nothing in its memory.
+    pub(crate) async fn another_instance(&self) -> Self {
+        let offset = self.clock_offset.clone();
+        Self::on(self.backend.clone(), self.table_prefix.clone(), self.sealer.clone(), offset).await
+    }
+
+    async fn on(backend: Backend, table_prefix: String, sealer: Sealer, clock_offset: Arc<AtomicI64>) -> Self {
         let (offset, system) = (clock_offset.clone(), Clock::system());
         let clock = Clock::new(move || Timestamp::from_millis(system.now().millis() + offset.load(Ordering::SeqCst)));
         let service = Service::start(Options {
-            backend: backend(),
-            table_prefix: format!("{}-", TokenUid::from_bytes(entropy.uid())),
+            backend: backend.clone(),
+            table_prefix: table_prefix.clone(),
             clock: clock.clone(),
             settings: Settings { public_url: PUBLIC_URL.to_owned(), audience: "latchkey".to_owned() },
-            sealer: Sealer::from_bytes(&entropy.bytes()),
+            sealer: sealer.clone(),
         });
         let service = Arc::new(service.await.unwrap());
-        Self { gateway: Arc::new(Gateway::new(&service.template)), service, clock_offset, clock, entropy }
+        let gateway = Arc::new(Gateway::new(&service.template));
+        Self { backend, table_prefix, sealer, service, gateway, clock_offset, clock, entropy: Entropy::system() }
     }
 
     pub(crate) fn advance(&self, span: Duration) {

@@ -9,7 +9,7 @@ use domain::{
 };
 use local::demo;
 use serde_json::json;
-use store::{CreateRefused, Store, StoreError};
+use store::{CreateRefused, ReplaceRefused, Store, StoreError};
 
 use crate::{
     invariants,
@@ -73,7 +73,7 @@ async fn a_change_of_what_has_changed_is_refused() {
     store.replace_api_key(&read, &renamed(&read, "other")).await.unwrap();
     let before = stack.contents().await;
     let again = store.replace_api_key(&read, &renamed(&read, "third")).await;
-    assert!(matches!(again, Err(CreateRefused::Store(StoreError::Conflict))), "{again:?}");
+    assert!(matches!(again, Err(ReplaceRefused::Store(StoreError::Conflict))), "{again:?}");
     assert!(matches!(store.delete_api_key(&read).await, Err(StoreError::Conflict)));
     assert_eq!(stack.contents().await, before);
     // Revoking alone does not ask what else has changed.
@@ -84,7 +84,7 @@ async fn a_change_of_what_has_changed_is_refused() {
     assert!(matches!(store.delete_api_key(&now).await, Err(StoreError::Conflict)));
     assert!(matches!(store.revoke_api_key(&now).await, Err(StoreError::Conflict)));
     let gone = store.replace_api_key(&now, &renamed(&now, "ghost")).await;
-    assert!(matches!(gone, Err(CreateRefused::Store(StoreError::Conflict))));
+    assert!(matches!(gone, Err(ReplaceRefused::Store(StoreError::Conflict))));
     invariants::check(&stack.contents().await);
 }
 
@@ -116,20 +116,83 @@ async fn a_counter_that_counts_removed_keys_is_put_right_when_it_refuses() {
     }
     let (third, value) = drawn(&stack, &user, "third");
     assert!(matches!(store.create_api_key(&third, &value.digest(), 3).await, Err(CreateRefused::LimitReached)));
-    // DynamoDB removes expired items without a word.
-    let names = stack.service.table_names();
-    let tenant = format!("TENANT#{}", user.user.tenant);
-    let by_ttl = [
-        json!({ "TableName": names.keys, "Key": { "uid": { "S": keys[0].uid } } }),
-        json!({ "TableName": names.tenants, "Key": { "pk": { "S": tenant }, "sk": { "S": format!("KEY#{}#{}", user.user.uid, keys[0].uid) } } }),
-        json!({ "TableName": names.tenants, "Key": { "pk": { "S": tenant }, "sk": { "S": format!("API_KEY_NAME#{}#key-0", user.user.uid) } } }),
-    ];
-    for removed in &by_ttl {
-        stack.service.backend.execute("DeleteItem", removed).await.unwrap();
+    for part in [Part::Key, Part::Index, Part::Name] {
+        remove_by_ttl(&stack, &keys[0], part).await;
     }
     store.create_api_key(&third, &value.digest(), 3).await.unwrap();
     let (fourth, value) = drawn(&stack, &user, "fourth");
     assert!(matches!(store.create_api_key(&fourth, &value.digest(), 3).await, Err(CreateRefused::LimitReached)));
+    invariants::check(&stack.contents().await);
+}
+
+/// One of the three items of a key.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Part {
+    Key,
+    Index,
+    Name,
+}
+
+/// DynamoDB removes expired items without a word, and those of one key in any order.
+async fn remove_by_ttl(stack: &Stack, key: &ApiKey, part: Part) {
+    let names = stack.service.table_names();
+    let in_tenant = |sk: String| json!({ "pk": { "S": format!("TENANT#{}", key.tenant) }, "sk": { "S": sk } });
+    let (table, item) = match part {
+        Part::Key => (names.keys, json!({ "uid": { "S": key.uid } })),
+        Part::Index => (names.tenants, in_tenant(format!("KEY#{}#{}", key.user, key.uid))),
+        Part::Name => (names.tenants, in_tenant(format!("API_KEY_NAME#{}#{}", key.user, key.name.folded()))),
+    };
+    let request = json!({ "TableName": table, "Key": item });
+    stack.service.backend.execute("DeleteItem", &request).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_key_that_the_table_has_removed_in_part_can_be_extended_and_deleted() {
+    for part in [Part::Index, Part::Name] {
+        let (stack, store, user) = user().await;
+        let (key, value) = drawn(&stack, &user, "deploy");
+        store.create_api_key(&key, &value.digest(), 20).await.unwrap();
+        remove_by_ttl(&stack, &key, part).await;
+        let update =
+            ApiKeyUpdate { expires_at: Some(key.expires_at + Duration::from_hours(1)), ..ApiKeyUpdate::default() };
+        store.replace_api_key(&key, &key.clone().update(update, stack.clock.now()).unwrap()).await.unwrap();
+        invariants::check(&stack.contents().await);
+        let now = store.api_key(key.tenant, key.uid).await.unwrap().unwrap();
+        remove_by_ttl(&stack, &now, part).await;
+        store.delete_api_key(&now).await.unwrap();
+        assert!(!stack.contents().await.contains(&key.uid.to_string()), "{part:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_has_become_anothers_stays_anothers() {
+    let (stack, store, user) = user().await;
+    let (old, value) = drawn(&stack, &user, "deploy");
+    store.create_api_key(&old, &value.digest(), 20).await.unwrap();
+    remove_by_ttl(&stack, &old, Part::Name).await;
+    let (new, value) = drawn(&stack, &user, "Deploy");
+    store.create_api_key(&new, &value.digest(), 20).await.unwrap();
+    let update = ApiKeyUpdate { expires_at: Some(old.expires_at + Duration::from_hours(1)), ..ApiKeyUpdate::default() };
+    let extended = store.replace_api_key(&old, &old.clone().update(update, stack.clock.now()).unwrap()).await;
+    assert!(matches!(extended, Err(ReplaceRefused::DuplicateName)), "{extended:?}");
+    assert!(store.delete_api_key(&old).await.is_err(), "the name would go along");
+    let renamed = store.replace_api_key(&old, &renamed(&old, "other")).await;
+    assert!(renamed.is_err(), "the name would be let go");
+    assert_eq!(store.api_key(new.tenant, new.uid).await.unwrap(), Some(new));
+}
+
+#[tokio::test]
+async fn a_transaction_that_meets_others_is_sent_again_and_gives_up_in_the_end() {
+    let (stack, store, user) = user().await;
+    let (key, value) = drawn(&stack, &user, "deploy");
+    stack.service.faults.cancel_transactions(9);
+    store.create_api_key(&key, &value.digest(), 20).await.unwrap();
+    let before = stack.contents().await;
+    stack.service.faults.cancel_transactions(10);
+    let revoked = store.revoke_api_key(&key.clone().revoke(stack.clock.now())).await;
+    assert!(matches!(revoked, Err(StoreError::Unavailable(_))), "{revoked:?}");
+    assert_eq!(stack.contents().await, before);
+    store.revoke_api_key(&key.revoke(stack.clock.now())).await.unwrap();
     invariants::check(&stack.contents().await);
 }
 

@@ -145,11 +145,10 @@ fn nobody_makes_a_key_that_can_do_more_than_they() {
     };
     let other = |roles: &[RoleUid]| User { uid: UserUid::from_bytes([8; 12]), ..user_with(roles) };
     let (admin, user_admin, viewer) = (role::TENANT_ADMIN.uid, role::TENANT_USER_ADMIN.uid, role::TENANT_VIEWER.uid);
-    assert!(principal(&[]).may_make_key_for(&user()));
-    assert!(!principal(&[]).may_make_key_for(&other(&[])));
-    assert!(!principal(&[viewer]).may_make_key_for(&other(&[])));
-    assert!(principal(&[user_admin]).may_make_key_for(&other(&[])));
-    assert!(!principal(&[user_admin]).may_make_key_for(&other(&[admin])));
-    assert!(!principal(&[user_admin]).may_make_key_for(&other(&[viewer])));
-    assert!(principal(&[admin]).may_make_key_for(&other(&[admin])));
+    assert!(principal(&[]).may_act_as(&user()));
+    assert!(!principal(&[]).may_act_as(&other(&[viewer])));
+    assert!(principal(&[user_admin]).may_act_as(&other(&[])));
+    assert!(!principal(&[user_admin]).may_act_as(&other(&[admin])));
+    assert!(!principal(&[user_admin]).may_act_as(&other(&[viewer])));
+    assert!(principal(&[admin]).may_act_as(&other(&[admin])));
 }
