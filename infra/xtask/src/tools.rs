@@ -7,9 +7,9 @@ use crate::run::{Failure, cargo, command, run, target, works};
 const CARGO_DENY: &str = "0.20.2";
 const CFN_LINT: &str = "cfn-lint==1.58.0";
 const CARGO_LAMBDA: &str = "cargo-lambda==1.9.2";
-const PYJWT: &str = "pyjwt[crypto]>=2.10,<3";
+const PYJWT: &str = "pyjwt[crypto]==2.15.1";
 const AWS_SDK: &str = "@aws-sdk/client-dynamodb@3.1164.0";
-const JOSE: &str = "jose@6";
+const JOSE: &str = "jose@6.2.18";
 const DYNAMODB_LOCAL: &str = "3.3.1";
 
 /// `cargo-deny`, from the path or made.
@@ -26,19 +26,28 @@ pub(crate) fn cargo_deny() -> Result<PathBuf, Failure> {
     Ok(program)
 }
 
+/// Sees to it that a program is there, by Debian's package of it if need be.
+fn debian(program: &str, version_flag: &str, package: &str) -> Result<(), Failure> {
+    if works(&mut command(program, &[version_flag])) {
+        return Ok(());
+    }
+    let missing = |error| format!("{program} is missing, and Debian's package {package} cannot be installed ({error})");
+    run(&mut command("apt-get", &["update", "-qq"])).map_err(missing)?;
+    run(&mut command("apt-get", &["install", "-y", "-qq", "--no-install-recommends", package])).map_err(missing)?;
+    Ok(())
+}
+
 /// A program of a Python package, in an environment of our own.
 fn python(package: &str, program: &str) -> Result<PathBuf, Failure> {
     let environment = target().join("python");
     let pip = environment.join("bin/pip");
     if !pip.exists() {
+        debian("python3", "--version", "python3")?;
         let path = environment.display().to_string();
-        let made = run(&mut command("python3", &["-m", "venv", &path]));
-        if made.is_err()
-            && works(&mut command("apt-get", &["install", "-y", "--no-install-recommends", "python3-venv"]))
-        {
-            run(&mut command("python3", &["-m", "venv", "--clear", &path]))?;
-        } else {
-            made.map_err(|error| format!("Python 3 with its venv module is missing ({error})"))?;
+        let make = || command("python3", &["-m", "venv", "--clear", &path]);
+        if !works(&mut make()) {
+            run(&mut command("apt-get", &["install", "-y", "-qq", "--no-install-recommends", "python3-venv"]))?;
+            run(&mut make())?;
         }
     }
     let marker = environment.join(format!("installed-{}", package.replace(|char: char| !char.is_alphanumeric(), "-")));
@@ -76,6 +85,8 @@ pub(crate) fn jose() -> Result<PathBuf, Failure> {
 
 /// A folder of our own in which a package for Node.js is installed.
 fn npm(package: &str) -> Result<PathBuf, Failure> {
+    debian("node", "--version", "nodejs")?;
+    debian("npm", "--version", "npm")?;
     let folder = target().join("node");
     fs::create_dir_all(&folder)?;
     let marker = folder.join(format!("installed-{}", package.replace(|char: char| !char.is_alphanumeric(), "-")));
@@ -94,6 +105,8 @@ fn npm(package: &str) -> Result<PathBuf, Failure> {
 /// The class path of the real DynamoDB Local, with a launcher that binds the loopback interface only: its own binds
 /// every interface.
 pub(crate) fn dynamodb_local() -> Result<String, Failure> {
+    debian("javac", "-version", "default-jdk-headless")?;
+    debian("mvn", "--version", "maven")?;
     let folder = target().join("dynamodb-local");
     let (lib, classes) = (folder.join("lib"), folder.join("classes"));
     fs::create_dir_all(&classes)?;
@@ -111,7 +124,7 @@ pub(crate) fn dynamodb_local() -> Result<String, Failure> {
         let goal = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies";
         let mut maven =
             command("mvn", &["-B", "-q", "-ntp", goal, "-DincludeScope=runtime", "-DincludeTypes=jar", &out]);
-        run(maven.current_dir(&folder)).map_err(|error| format!("Maven is missing or failed ({error})"))?;
+        run(maven.current_dir(&folder))?;
         // Only a complete set of libraries counts.
         fs::rename(folder.join("fetched"), &lib)?;
     }
