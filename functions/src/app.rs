@@ -6,7 +6,7 @@ use domain::{Timestamp, token::Realm, uid::UID_BYTES};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use store::{Jitter, Store, TableNames};
 
-use crate::{aws, signing::Verifier};
+use crate::{aws, password_hash::Hasher, signing::Verifier};
 
 /// What a function has at hand.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub struct App {
     pub settings: Settings,
     /// The public keys of tokens.
     pub verifier: Verifier,
+    /// Hashes passwords.
+    pub hasher: Hasher,
 }
 
 /// What the deployment has set.
@@ -31,6 +33,8 @@ pub struct Settings {
     pub public_url: String,
     /// For whom tokens are.
     pub audience: String,
+    /// Whether anybody may sign up a new organization; otherwise people come in by invitation only.
+    pub sign_up: bool,
 }
 
 /// A setting is missing or makes no sense.
@@ -60,12 +64,14 @@ impl App {
         let public_url = required("PUBLIC_URL")?;
         let audience = optional("TOKEN_AUDIENCE").unwrap_or_else(|| public_url.clone());
         let store = Store::new(aws::dynamodb_from_env()?, tables, Entropy::system().jitter());
-        Ok(Self::new(store, Clock::system(), Settings { public_url, audience }))
+        let sign_up = optional("SIGN_UP").as_deref() == Some("open");
+        // An instance serves one request at a time, so it hashes one password at a time.
+        Ok(Self::new(store, Clock::system(), Settings { public_url, audience, sign_up }, Hasher::new(1)))
     }
 
     /// What a function has at hand, put together.
-    pub fn new(store: Store, clock: Clock, settings: Settings) -> Self {
-        Self { store, clock, entropy: Entropy::system(), settings, verifier: Verifier::default() }
+    pub fn new(store: Store, clock: Clock, settings: Settings, hasher: Hasher) -> Self {
+        Self { store, clock, entropy: Entropy::system(), settings, verifier: Verifier::default(), hasher }
     }
 
     /// Who signs tokens here, and for whom.

@@ -39,6 +39,19 @@ pub(crate) fn kms_from_env() -> Result<aws_sdk_kms::Client, SettingsError> {
     Ok(aws_sdk_kms::Client::from_conf(config.build()))
 }
 
+/// The client of SES that the environment describes.
+pub(crate) fn ses_from_env() -> Result<aws_sdk_sesv2::Client, SettingsError> {
+    let mut config = aws_sdk_sesv2::Config::builder()
+        .behavior_version(aws_sdk_sesv2::config::BehaviorVersion::latest())
+        .region(aws_sdk_sesv2::config::Region::new(required("AWS_REGION")?))
+        .credentials_provider(credentials()?)
+        .http_client(http_client()?)
+        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+        .timeout_config(timeouts());
+    config.set_endpoint_url(optional("AWS_ENDPOINT_URL_SESV2").or_else(|| optional("AWS_ENDPOINT_URL")));
+    Ok(aws_sdk_sesv2::Client::from_conf(config.build()))
+}
+
 /// The settings that every client of DynamoDB shares, whatever carries its requests.
 pub fn dynamodb_config(
     http_client: SharedHttpClient,

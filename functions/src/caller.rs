@@ -5,7 +5,7 @@
 //! good one. The cookie counts only when there is none of these and the request comes from our own pages.
 
 use domain::{
-    ApiKey, Principal, ProjectUid, User,
+    ApiKey, Permission, Principal, ProjectUid, User,
     api_key::ApiKeyValue,
     principal::{Credential, CredentialRefused},
     token::TokenRefused,
@@ -14,6 +14,7 @@ use lambda_http::{
     RequestExt as _,
     http::{HeaderMap, header},
 };
+use store::StoreError;
 
 use crate::{ApiError, App, http::Request};
 
@@ -40,6 +41,9 @@ pub enum Refused {
     /// What stood where a token belongs is none, or no longer.
     #[error("token: {0}")]
     Token(#[from] TokenRefused),
+    /// The session has not been in real use for longer than the tenant allows.
+    #[error("the session has been idle too long")]
+    Idle,
     /// Key, token, user or session do not hold.
     #[error("{0}")]
     Credential(#[from] CredentialRefused),
@@ -63,7 +67,32 @@ pub async fn principal(app: &App, request: &Request) -> Result<Principal, ApiErr
         None => token(app, &cookie(app, request)?).await?,
     };
     check_project(app, request, &principal).await?;
+    note_use(app, &principal).await?;
     Ok(principal)
+}
+
+/// Who calls, if they may do this throughout their tenant.
+///
+/// # Errors
+///
+/// As [`principal`]; [`ApiError::Forbidden`].
+pub async fn permitted(app: &App, request: &Request, permission: Permission) -> Result<Principal, ApiError> {
+    let principal = principal(app, request).await?;
+    if principal.has(permission) { Ok(principal) } else { Err(ApiError::Forbidden(permission)) }
+}
+
+/// Notes that the session of a person is in real use, every few minutes. The session of a key has no such note.
+async fn note_use(app: &App, principal: &Principal) -> Result<(), ApiError> {
+    let Credential::Token { claims, session: Some(session), .. } = &principal.credential else { return Ok(()) };
+    let now = app.clock.now();
+    if claims.kuid.is_some() || !session.is_use_due(now) {
+        return Ok(());
+    }
+    match app.store.touch_session(session, now).await {
+        // Ended and removed at this moment: whoever comes next is refused.
+        Ok(()) | Err(StoreError::Conflict) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Who presents an API key in header or query, and the key; `None` if nobody does.

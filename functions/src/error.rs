@@ -4,15 +4,21 @@ use domain::{
     Permission,
     annotations::AnnotationsRefused,
     api_key::{ApiKeyRefused, NameRefused},
+    email::NotAnEmailAddress,
+    password::{BrokenRule, PolicyRefused},
+    settings::SettingRefused,
+    tenant::NotAnOrgName,
     timestamp::NotATimestamp,
 };
 use lambda_http::http::{HeaderValue, StatusCode, header::RETRY_AFTER};
 use serde::Serialize;
+use serde_json::{Value, json};
 use store::{CreateRefused, ReplaceRefused, StoreError};
 
 use crate::{
     caller::Refused,
     http::{self, MAX_BODY_BYTES, Response},
+    organizations::Organization,
     signing::SigningError,
 };
 
@@ -47,6 +53,60 @@ pub enum ApiError {
     ApiKey(#[from] ApiKeyRefused),
     #[error("send an API key in the header ApiKey, or emailId and password in the body")]
     NothingToAuthenticateWith,
+    #[error("{0}")]
+    Email(#[from] NotAnEmailAddress),
+    #[error("{0}")]
+    OrgName(#[from] NotAnOrgName),
+    #[error("{0}")]
+    Policy(#[from] PolicyRefused),
+    #[error("{0}")]
+    Setting(#[from] SettingRefused),
+    #[error("{field} must have 1 to 64 characters without control characters")]
+    PersonName { field: &'static str },
+    #[error("limit must lie between 0 and 50, offset and continue must be numbers")]
+    Page,
+    #[error("filters may compare metadata.name and spec.emailId by =, joined by AND")]
+    Filters,
+    #[error(
+        "only add and replace of /spec/firstName, /spec/lastName and, of another user, /status/isActive are to be had"
+    )]
+    Patch,
+    #[error("the e-mail address of a user cannot be changed; invite the new address")]
+    EmailFixed,
+    #[error("roles are held in the whole tenant; there are none in a project alone")]
+    NoProjectRoles,
+    #[error("single sign-on is not to be had")]
+    SsoUnavailable,
+    #[error("the password is too long")]
+    PasswordTooLong,
+    #[error("the password breaks rules of the organization")]
+    PasswordPolicy(Vec<BrokenRule>),
+    #[error("choose an organization and send its name as org")]
+    OrgSelectionRequired(Vec<Organization>),
+    #[error("the link is not valid, was used already or has expired")]
+    InvalidOneTimeToken,
+    #[error("too many attempts; wait a few minutes before the next one")]
+    AccountLocked,
+    #[error("this cannot be done with an API key; sign in")]
+    NotByApiKey,
+    #[error("you do not belong to it")]
+    AccessDenied,
+    #[error("new organizations are made by invitation only")]
+    SignUpClosed,
+    #[error("the user belongs to other organizations or may do more than you; mail them a link instead")]
+    NotTheirsAlone,
+    #[error("the organization would be without an admin")]
+    LastAdmin,
+    #[error("nobody can do this to themselves")]
+    NotOneself,
+    #[error("there is no such role")]
+    RoleNotFound,
+    #[error("the organization has a user of this address already")]
+    UserAlreadyExists,
+    #[error("there is an organization of this name already")]
+    OrgNameTaken,
+    #[error("the organization has {0} users, as many as it allows")]
+    UserLimit(u32),
     /// Why is logged, and the same for every reason on the wire.
     #[error("the credential is missing or not valid")]
     Unauthorized(#[from] Refused),
@@ -81,7 +141,7 @@ pub enum ApiError {
 struct Body<'a> {
     code: &'static str,
     message: String,
-    details: (),
+    details: Option<Value>,
     r#ref: &'a str,
 }
 
@@ -101,12 +161,34 @@ impl ApiError {
             | Self::Name(_)
             | Self::Annotations(_)
             | Self::ApiKey(_)
+            | Self::Email(_)
+            | Self::OrgName(_)
+            | Self::Policy(_)
+            | Self::Setting(_)
+            | Self::PersonName { .. }
+            | Self::Page
+            | Self::Filters
+            | Self::Patch
+            | Self::EmailFixed
+            | Self::NoProjectRoles
+            | Self::SsoUnavailable
+            | Self::PasswordTooLong
             | Self::NothingToAuthenticateWith => (StatusCode::BAD_REQUEST, "InvalidRequest"),
+            Self::PasswordPolicy(_) => (StatusCode::BAD_REQUEST, "PasswordPolicyViolation"),
+            Self::OrgSelectionRequired(_) => (StatusCode::BAD_REQUEST, "OrgSelectionRequired"),
+            Self::InvalidOneTimeToken => (StatusCode::UNAUTHORIZED, "InvalidPasswordToken"),
+            Self::AccountLocked => (StatusCode::FORBIDDEN, "AccountLocked"),
+            Self::AccessDenied => (StatusCode::FORBIDDEN, "ResourceAccessDenied"),
+            Self::NotByApiKey | Self::SignUpClosed | Self::NotTheirsAlone | Self::LastAdmin | Self::NotOneself => {
+                (StatusCode::FORBIDDEN, "OperationForbidden")
+            }
+            Self::UserAlreadyExists => (StatusCode::CONFLICT, "UserAlreadyExists"),
+            Self::OrgNameTaken => (StatusCode::CONFLICT, "OrgNameTaken"),
             Self::Unauthorized(_) => (StatusCode::UNAUTHORIZED, "UnAuthorizedAccess"),
             Self::InvalidCredentials => (StatusCode::UNAUTHORIZED, "InvalidCredentials"),
             Self::Forbidden(_) | Self::MoreThanHeld => (StatusCode::FORBIDDEN, "OperationForbidden"),
-            Self::ApiKeyLimit(_) => (StatusCode::FORBIDDEN, "ResourceLimitExceeded"),
-            Self::NotFound => (StatusCode::NOT_FOUND, "ResourceNotFound"),
+            Self::ApiKeyLimit(_) | Self::UserLimit(_) => (StatusCode::FORBIDDEN, "ResourceLimitExceeded"),
+            Self::NotFound | Self::RoleNotFound => (StatusCode::NOT_FOUND, "ResourceNotFound"),
             Self::UserNotFound => (StatusCode::NOT_FOUND, "UserNotFound"),
             Self::ProjectNotFound => (StatusCode::NOT_FOUND, "ProjectNotFoundInTenant"),
             Self::DuplicateName => (StatusCode::CONFLICT, "DuplicateName"),
@@ -126,10 +208,21 @@ impl ApiError {
         }
     }
 
+    /// What a client needs beside the message to go on.
+    fn details(&self) -> Option<Value> {
+        match self {
+            Self::PasswordPolicy(broken) => {
+                Some(json!({ "rules": broken.iter().map(|rule| rule.as_str()).collect::<Vec<_>>() }))
+            }
+            Self::OrgSelectionRequired(organizations) => Some(json!({ "organizations": organizations })),
+            _ => None,
+        }
+    }
+
     /// The answer, with the reference under which the log has the cause.
     pub fn response(&self, reference: &str) -> Response {
         let (status, code) = self.status_and_code();
-        let body = Body { code, message: self.to_string(), details: (), r#ref: reference };
+        let body = Body { code, message: self.to_string(), details: self.details(), r#ref: reference };
         let mut response = http::json(status, &body);
         if matches!(self, Self::Unavailable(_)) {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECS));

@@ -169,6 +169,16 @@ pub fn uid<T: FromStr>(request: &Request) -> Result<T, ApiError> {
     parameters.first("uid").and_then(|uid| uid.parse().ok()).ok_or(ApiError::NotFound)
 }
 
+/// A path parameter, empty if the route has none of this name.
+pub fn path_parameter(request: &Request, name: &str) -> String {
+    request.path_parameters().first(name).unwrap_or_default().to_owned()
+}
+
+/// A query parameter.
+pub fn query_parameter(request: &Request, name: &str) -> Option<String> {
+    request.query_string_parameters().first(name).map(ToOwned::to_owned)
+}
+
 /// A query parameter that is true or false.
 ///
 /// # Errors
@@ -198,6 +208,20 @@ pub fn body<T: DeserializeOwned>(request: &Request) -> Result<T, ApiError> {
 ///
 /// As in [`body`].
 pub fn optional_body<T: DeserializeOwned>(request: &Request) -> Result<Option<T>, ApiError> {
+    Ok(read_body(request, b'{')?.map(|Object(value)| value))
+}
+
+/// The body of the one kind that is an array.
+///
+/// # Errors
+///
+/// As in [`body`].
+pub fn list_body<T: DeserializeOwned>(request: &Request) -> Result<Vec<T>, ApiError> {
+    read_body(request, b'[')?.ok_or(ApiError::BodyMissing)
+}
+
+/// - `opening`: what the JSON must begin with.
+fn read_body<T: DeserializeOwned>(request: &Request, opening: u8) -> Result<Option<T>, ApiError> {
     let bytes: &[u8] = request.body();
     if bytes.len() > MAX_BODY_BYTES {
         return Err(ApiError::BodyTooLarge);
@@ -213,15 +237,14 @@ pub fn optional_body<T: DeserializeOwned>(request: &Request) -> Result<Option<T>
             ApiError::BodyMalformed { line, column }
         }
     })?;
+    if bytes.trim_ascii_start().first() != Some(&opening) {
+        return Err(ApiError::BodyMissing);
+    }
     let mut json = serde_json::Deserializer::from_slice(bytes);
     // The text of the parser's error may quote the value, which may be a secret; the path to it may not.
-    let Object(value) = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let field = place(error.path());
-        match (field.is_empty(), bytes.trim_ascii_start().first()) {
-            (false, _) => ApiError::Field { field },
-            (true, Some(b'{')) => ApiError::Field { field: "a member of the body".to_owned() },
-            (true, _) => ApiError::BodyMissing,
-        }
+        ApiError::Field { field: if field.is_empty() { "a member of the body".to_owned() } else { field } }
     })?;
     Ok(Some(value))
 }

@@ -8,6 +8,8 @@
 //! - [`caller`]: credentials of a request → principal, the one place
 //! - [`http`], [`error`]: reading requests, writing responses · every error → status, code, JSON
 //! - [`signing`]: the keys that sign and verify tokens
+//! - [`person`], [`password_hash`]: the one door for passwords · their hashing
+//! - [`mail`]: what mails say, and the outbox that [`mailer`] empties
 
 pub mod api_keys;
 pub mod app;
@@ -17,10 +19,21 @@ pub mod caller;
 pub mod discovery;
 pub mod error;
 pub mod http;
+pub mod mail;
+pub mod mailer;
+pub mod organizations;
+pub mod password_hash;
+pub mod passwords;
+pub mod person;
+pub mod projects;
 pub mod refresh;
 pub mod revoke_tokens;
+pub mod roles;
+mod sign_in;
+pub mod sign_up;
 pub mod signing;
 mod strict_json;
+pub mod tenant_settings;
 mod token_answer;
 pub mod users;
 mod wire;

@@ -21,9 +21,15 @@ pub async fn handle(app: &App, signer: &Signer, request: Request) -> Result<Resp
         Some(token) => token.to_owned(),
         None => caller::presented_token(app, &request)?,
     };
-    let Credential::Token { claims, key_expires_at } = caller::token(app, &token).await?.credential else {
+    let Credential::Token { claims, key_expires_at, session } = caller::token(app, &token).await?.credential else {
         return Err(Refused::NotAToken.into());
     };
+    if let Some(session) = session.filter(|_| claims.kuid.is_none()) {
+        let tenant = app.store.tenant(session.tenant).await?.ok_or(ApiError::TenantGone)?;
+        if session.is_idle(tenant.idle_minutes, app.clock.now()) {
+            return Err(Refused::Idle.into());
+        }
+    }
     let jti = TokenUid::from_bytes(app.entropy.uid());
     let claims = claims.refresh(key_expires_at, jti, app.clock.now()).map_err(Refused::from)?;
     let token = signer.sign(app, &claims).await?;

@@ -61,6 +61,8 @@ fn ended(app: &App, claims: &Claims) -> Session {
         uid: claims.sid,
         tenant: claims.tid,
         user: claims.sub,
+        created_at: domain::Timestamp::from_secs(claims.auth_time),
+        last_used_at: domain::Timestamp::from_secs(claims.auth_time),
         revoked_at: Some(app.clock.now()),
         ends_at: claims.session_ends_at(),
     }

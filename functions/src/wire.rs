@@ -8,6 +8,11 @@ use serde::{
     de::{MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
+use crate::{
+    ApiError,
+    http::{self, Request},
+};
+
 /// The `metadata` of an answer.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -19,6 +24,68 @@ pub(crate) struct Metadata {
     pub(crate) creation_timestamp: Timestamp,
     pub(crate) last_modified_timestamp: Timestamp,
     pub(crate) deletion_timestamp: Timestamp,
+}
+
+/// What a list says of itself.
+#[derive(Debug, Serialize)]
+pub(crate) struct ListMeta {
+    r#continue: String,
+    count: usize,
+    limit: usize,
+    offset: usize,
+}
+
+impl ListMeta {
+    /// Of a list that is not cut.
+    pub(crate) fn whole(count: usize) -> Self {
+        Self { r#continue: String::new(), count, limit: MAX_PAGE, offset: count }
+    }
+
+    /// Of one page of so many.
+    pub(crate) fn of(page: Page, count: usize) -> Self {
+        let next = page.end(count);
+        let r#continue = if next < count { next.to_string() } else { String::new() };
+        Self { r#continue, count, limit: page.limit, offset: next }
+    }
+}
+
+/// Things of one page.
+const MAX_PAGE: usize = 50;
+
+/// Which part of a list is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Page {
+    /// 0 means all: Go's client looks for one user among all of them so.
+    limit: usize,
+    start: usize,
+}
+
+impl Page {
+    pub(crate) fn of(request: &Request) -> Result<Self, ApiError> {
+        let number = |name: &str| match http::query_parameter(request, name).filter(|text| !text.is_empty()) {
+            Some(text) => text.parse().map(Some).map_err(|_| ApiError::Page),
+            None => Ok(None),
+        };
+        let limit = number("limit")?.unwrap_or(MAX_PAGE);
+        let start = number("continue")?.or(number("offset")?).unwrap_or(0);
+        if limit > MAX_PAGE { Err(ApiError::Page) } else { Ok(Self { limit, start }) }
+    }
+
+    fn end(self, count: usize) -> usize {
+        if self.limit == 0 { count } else { self.start.saturating_add(self.limit).min(count) }
+    }
+
+    pub(crate) fn cut<T>(self, things: &[T]) -> &[T] {
+        let end = self.end(things.len());
+        things.get(self.start.min(end)..end).unwrap_or_default()
+    }
+}
+
+/// The given or family name of a person.
+pub(crate) fn person_name(field: &'static str, text: &str) -> Result<String, ApiError> {
+    let name = text.trim();
+    let fits = (1..=64).contains(&name.chars().count()) && !name.chars().any(char::is_control);
+    if fits { Ok(name.to_owned()) } else { Err(ApiError::PersonName { field }) }
 }
 
 /// `null`, as Go's clients send what was never set, means the default.

@@ -3,7 +3,6 @@
 use domain::{
     ApiKey, ApiKeyUid, Permission, Principal, User,
     api_key::{ApiKeyValue, NameRefused, NewApiKey},
-    tenant::DEFAULT_API_KEY_LIMIT,
 };
 
 use super::json;
@@ -36,7 +35,8 @@ pub async fn handle(app: &App, request: Request) -> Result<Response, ApiError> {
     let key = ApiKey::create(new, app.clock.now())?;
     let value = ApiKeyValue::new(user.uid, uid, &app.entropy.bytes());
 
-    let limit = app.store.tenant(user.tenant).await?.map_or(DEFAULT_API_KEY_LIMIT, |tenant| tenant.api_key_limit);
+    let tenant = app.store.tenant(user.tenant).await?.ok_or(ApiError::TenantGone)?;
+    let limit = tenant.limits.api_key;
     let created = app.store.create_api_key(&key, &value.digest(), limit).await;
     created.map_err(|refused| ApiError::from_create_refused(refused, limit))?;
     Ok(http::created(&json::Created { api_key: value.expose(), uid }))

@@ -19,5 +19,5 @@ struct Info {
 pub(super) async fn handle(app: &App, request: Request) -> Result<Response, ApiError> {
     let user = caller::principal(app, &request).await?.user;
     let tenant = app.store.tenant(user.tenant).await?.ok_or(ApiError::TenantGone)?;
-    Ok(http::ok(&Info { org_name: tenant.org_name, tenant_uid: user.tenant, user_uid: user.uid }))
+    Ok(http::ok(&Info { org_name: tenant.org_name.to_string(), tenant_uid: user.tenant, user_uid: user.uid }))
 }

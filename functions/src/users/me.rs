@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::{Permission, PermissionSet, RoleUid, TenantUid, UserUid};
+use domain::{Permission, PermissionSet, RoleUid, TenantUid, UserUid, user::LoginMode};
 use serde::Serialize;
 
 use crate::{
@@ -37,7 +37,7 @@ struct Spec {
 struct Status {
     is_active: bool,
     is_contract_accepted: bool,
-    login_mode: &'static str,
+    login_mode: LoginMode,
     activation_link: &'static str,
     tenant: Tenant,
     tenant_permissions: BTreeMap<String, Vec<&'static str>>,
@@ -62,9 +62,9 @@ pub(super) async fn handle(app: &App, request: Request) -> Result<Response, ApiE
         status: Status {
             is_active: user.is_active,
             is_contract_accepted: true,
-            login_mode: "devops",
+            login_mode: user.login_mode,
             activation_link: "",
-            tenant: Tenant { org_name: tenant.org_name, tenant_uid: user.tenant },
+            tenant: Tenant { org_name: tenant.org_name.to_string(), tenant_uid: user.tenant },
             tenant_permissions: BTreeMap::from([(user.tenant.to_string(), names(principal.permissions))]),
             project_permissions: if in_projects.is_empty() {
                 BTreeMap::new()

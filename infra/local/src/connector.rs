@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU32, Ordering},
     },
 };
@@ -35,8 +35,9 @@ pub fn client(
     policy: Option<Policy>,
     resources: Arc<BTreeMap<String, String>>,
     faults: Faults,
+    posted: Posted,
 ) -> Client {
-    let guarded = SharedHttpConnector::new(Guarded { to: backend.connector(), policy, resources, faults });
+    let guarded = SharedHttpConnector::new(Guarded { to: backend.connector(), policy, resources, faults, posted });
     let http_client = http_client_fn(move |_, _| guarded.clone());
     let credentials = Credentials::from_keys("local", "local", None);
     let config = functions::aws::dynamodb_config(http_client, "local".to_owned(), credentials);
@@ -49,6 +50,41 @@ struct Guarded {
     policy: Option<Policy>,
     resources: Arc<BTreeMap<String, String>>,
     faults: Faults,
+    posted: Posted,
+}
+
+/// What the stream of the table would deliver: the mails that were written to the outbox and not yet sent.
+#[derive(Debug, Clone, Default)]
+pub struct Posted(Arc<Mutex<Vec<Value>>>);
+
+impl Posted {
+    /// Takes all of them out.
+    ///
+    /// # Panics
+    ///
+    /// If another thread has panicked with them in hand.
+    pub fn take(&self) -> Vec<Value> {
+        std::mem::take(&mut *self.0.lock().expect("no holder of the lock panics"))
+    }
+
+    /// Puts some of them in (again).
+    ///
+    /// # Panics
+    ///
+    /// As [`Posted::take`].
+    pub fn put(&self, images: Vec<Value>) {
+        self.0.lock().expect("no holder of the lock panics").extend(images);
+    }
+}
+
+/// The mails that a transaction puts into the outbox.
+fn mails_of(operation: &str, body: &Value) -> Vec<Value> {
+    if operation != "TransactWriteItems" {
+        return Vec::new();
+    }
+    let writes = body["TransactItems"].as_array().into_iter().flatten();
+    let items = writes.map(|write| &write["Put"]["Item"]);
+    items.filter(|item| item["pk"]["S"].as_str().is_some_and(|pk| pk.starts_with("MAIL#"))).cloned().collect()
 }
 
 /// What goes wrong at DynamoDB. Emulators know nothing of transactions that meet.
@@ -86,7 +122,21 @@ impl HttpConnector for Guarded {
             .map_or(Ok(()), |policy| policy.check(&accesses, |table| self.resources.get(table).cloned()));
         match allowed {
             Ok(()) if self.faults.takes(name) => HttpConnectorFuture::ready(Ok(conflict(&body))),
-            Ok(()) => self.to.call(request),
+            Ok(()) => {
+                let mails = mails_of(name, &body);
+                let answer = self.to.call(request);
+                if mails.is_empty() {
+                    return answer;
+                }
+                let posted = self.posted.clone();
+                HttpConnectorFuture::new(async move {
+                    let answer = answer.await?;
+                    if answer.status().is_success() {
+                        posted.put(mails);
+                    }
+                    Ok(answer)
+                })
+            }
             Err(access) => HttpConnectorFuture::ready(Ok(denied(&access))),
         }
     }

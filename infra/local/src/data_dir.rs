@@ -72,6 +72,11 @@ impl DataDir {
         self.path.join("lambda.env")
     }
 
+    /// The folder of the mails that were sent.
+    pub fn mail(&self) -> PathBuf {
+        self.path.join("mail")
+    }
+
     /// The file of the key that seals the signing keys.
     pub fn sealing_key_file(&self) -> PathBuf {
         self.path.join("sealing.key")

@@ -6,10 +6,12 @@ use domain::{
     Annotations, ApiKey, ApiKeyUid, ProjectUid, RoleUid, Tenant, TenantUid, Timestamp, User, UserUid,
     api_key::{ApiKeyRefused, ApiKeyValue, Name, NewApiKey},
     role,
-    tenant::{DEFAULT_API_KEY_LIMIT, DEFAULT_PROJECT, Project},
+    settings::Limits,
+    tenant::{DEFAULT_PROJECT, OrgName, Project},
+    user::LoginMode,
 };
 use functions::app::Entropy;
-use store::{CreateRefused, Store, StoreError};
+use store::{CreateRefused, CreateTenantRefused, CreateUserRefused, Store};
 
 /// How long the keys of a demo live.
 const KEY_LIFETIME: Duration = Duration::from_hours(90 * 24);
@@ -17,9 +19,12 @@ const KEY_LIFETIME: Duration = Duration::from_hours(90 * 24);
 /// The demo of a first start could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
-    /// The tables did not do it.
+    /// The tenant was refused.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Tenant(#[from] CreateTenantRefused),
+    /// A user was refused.
+    #[error(transparent)]
+    User(#[from] CreateUserRefused),
     /// A key was refused.
     #[error(transparent)]
     ApiKey(#[from] CreateRefused),
@@ -45,35 +50,39 @@ pub struct Demo {
 ///
 /// [`DemoError`].
 pub async fn create(store: &Store, entropy: &Entropy, now: Timestamp) -> Result<Demo, DemoError> {
-    let tenant = new_tenant(store, entropy, "northwind").await?;
-    let admin = new_user(entropy, &tenant, "Ines", "Alba", &[role::TENANT_ADMIN.uid], now);
-    let user = new_user(entropy, &tenant, "Tom", "Berg", &[], now);
-    store.create_user(&admin).await?;
-    store.create_user(&user).await?;
+    let tenant = draw_tenant(entropy, "northwind");
+    let admin = draw_user(entropy, &tenant, "Ines", "Alba", &[role::TENANT_ADMIN.uid], now);
+    let user = draw_user(entropy, &tenant, "Tom", "Berg", &[], now);
+    new_tenant(store, entropy, &tenant, &admin).await?;
+    store.create_user(&user, &tenant, None).await?;
     let expires_at = now + KEY_LIFETIME;
     let admin_key = new_api_key(store, entropy, &admin, "demo", expires_at, now).await?;
     let user_key = new_api_key(store, entropy, &user, "demo", expires_at, now).await?;
     Ok(Demo { tenant, admin: (admin, admin_key), user: (user, user_key) })
 }
 
-/// Makes a tenant.
+/// Draws up a tenant, which is not written yet.
+pub fn draw_tenant(entropy: &Entropy, org_name: &str) -> Tenant {
+    Tenant::new(TenantUid::from_bytes(entropy.uid()), OrgName::folded(org_name))
+}
+
+/// Makes a tenant with its first admin.
 ///
 /// # Errors
 ///
-/// [`StoreError::Unavailable`].
-pub async fn new_tenant(store: &Store, entropy: &Entropy, org_name: &str) -> Result<Tenant, StoreError> {
-    let tenant = Tenant {
-        uid: TenantUid::from_bytes(entropy.uid()),
-        org_name: org_name.to_owned(),
-        api_key_limit: DEFAULT_API_KEY_LIMIT,
-    };
+/// [`CreateTenantRefused`].
+pub async fn new_tenant(
+    store: &Store,
+    entropy: &Entropy,
+    tenant: &Tenant,
+    admin: &User,
+) -> Result<(), CreateTenantRefused> {
     let project = Project { uid: ProjectUid::from_bytes(entropy.uid()), name: DEFAULT_PROJECT.to_owned() };
-    store.create_tenant(&tenant, &project).await?;
-    Ok(tenant)
+    store.create_tenant(tenant, &project, admin, None).await
 }
 
-/// Draws up a user, who is not written yet.
-pub fn new_user(
+/// Draws up an active user, who is not written yet.
+pub fn draw_user(
     entropy: &Entropy,
     tenant: &Tenant,
     first_name: &str,
@@ -90,6 +99,9 @@ pub fn new_user(
         roles: roles.to_vec(),
         is_active: true,
         created_at: now,
+        login_mode: LoginMode::default(),
+        last_sign_in: None,
+        signed_out_at: None,
     }
 }
 
@@ -132,6 +144,6 @@ pub async fn new_api_key(
     now: Timestamp,
 ) -> Result<ApiKeyValue, DemoError> {
     let (key, value) = draw_api_key(entropy, user, name, expires_at, now)?;
-    store.create_api_key(&key, &value.digest(), DEFAULT_API_KEY_LIMIT).await?;
+    store.create_api_key(&key, &value.digest(), Limits::default().api_key).await?;
     Ok(value)
 }

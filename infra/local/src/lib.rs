@@ -6,6 +6,7 @@
 //! - [`template`]: what the template says; [`policy`]: what each function may do at the tables
 //! - [`gateway`]: API Gateway: routes, events, dispatch; [`server`]: HTTP on a port
 //! - [`backend`]: DynamoDB, embedded or elsewhere; [`connector`]: the way to it, guarded and traced
+//! - [`mailbox`]: where mails go
 //! - [`data_dir`]: what is kept between starts; [`demo`], [`seed`], [`export`]: filling and reading the tables
 
 pub mod backend;
@@ -14,6 +15,7 @@ pub mod data_dir;
 pub mod demo;
 pub mod export;
 pub mod gateway;
+pub mod mailbox;
 pub mod policy;
 pub mod seed;
 pub mod server;

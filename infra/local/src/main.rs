@@ -21,6 +21,7 @@ use local::{
     demo::{self, Demo},
     export::export,
     gateway,
+    mailbox::Mailbox,
     seed::{self, seed},
     server::Server,
     service::Options,
@@ -43,6 +44,9 @@ struct Arguments {
     /// Use the DynamoDB at this URL in place of the embedded one
     #[arg(long, global = true)]
     dynamodb_url: Option<String>,
+    /// Let nobody sign up a new organization
+    #[arg(long, global = true)]
+    invitation_only: bool,
     /// Append the DynamoDB calls of each request to this file, a line of JSON each
     #[arg(long, global = true)]
     trace: Option<PathBuf>,
@@ -104,7 +108,12 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         backend,
         table_prefix: String::new(),
         clock: clock.clone(),
-        settings: Settings { public_url: public_url.clone(), audience: "latchkey".to_owned() },
+        settings: Settings {
+            public_url: public_url.clone(),
+            audience: "latchkey".to_owned(),
+            sign_up: !arguments.invitation_only,
+        },
+        mailbox: Mailbox::Folder(data.mail()),
         sealer: Sealer::from_bytes(&data.sealing_key(&entropy)?),
     })
     .await?;
@@ -128,7 +137,12 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
                     open_dynamodb(database.clone(), port, &data, &public_url, &service).await?;
                 }
             }
-            println!("Latchkey is ready on {public_url} (data in {}, Ctrl-C stops it)", arguments.data.display());
+            service.find_unsent_mails().await?;
+            service.deliver_mails().await;
+            println!(
+                "Latchkey is ready on {public_url} (mails on /dev/mail, data in {}, Ctrl-C stops it)",
+                arguments.data.display()
+            );
             Server::new(Arc::new(service), arguments.trace).await?.run(listener, stopped()).await;
         }
         (None, None) => unreachable!("without a command there is a listener"),
@@ -177,7 +191,7 @@ async fn open_dynamodb(
     tokio::spawn(dynoxide::server::serve_on(listener, database));
     let names = service.table_names();
     let env = format!(
-        "TENANTS_TABLE={}\nKEYS_TABLE={}\nPUBLIC_URL={public_url}\nTOKEN_AUDIENCE=latchkey\nSEALING_KEY_FILE={}\n\
+        "TENANTS_TABLE={}\nKEYS_TABLE={}\nPUBLIC_URL={public_url}\nTOKEN_AUDIENCE=latchkey\nSIGN_UP=open\nMAIL_FROM=no-reply@localhost\nSEALING_KEY_FILE={}\n\
          AWS_ENDPOINT_URL_DYNAMODB=http://127.0.0.1:{port}\nAWS_REGION=local\nAWS_ACCESS_KEY_ID=local\n\
          AWS_SECRET_ACCESS_KEY=local\nAWS_EC2_METADATA_DISABLED=true\n",
         names.tenants,

@@ -33,6 +33,9 @@ pub enum SeedError {
     /// An item could not be made or written.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A tenant could not be made.
+    #[error(transparent)]
+    Tenant(#[from] store::CreateTenantRefused),
     /// A key makes no sense.
     #[error(transparent)]
     Rule(#[from] domain::api_key::ApiKeyRefused),
@@ -49,10 +52,14 @@ pub enum SeedError {
 pub async fn seed(service: &Service, entropy: &Entropy, now: Timestamp, size: Size) -> Result<(), SeedError> {
     let mut batch = Batch::new(service);
     for tenant in 0..size.tenants {
-        let tenant = demo::new_tenant(&service.store, entropy, &format!("tenant-{tenant}-{}", now.millis())).await?;
+        let tenant = demo::draw_tenant(entropy, &format!("tenant-{tenant}-{}", now.millis()));
+        let admin = demo::draw_user(entropy, &tenant, "user0", "Seed", &[role::TENANT_ADMIN.uid], now);
+        demo::new_tenant(&service.store, entropy, &tenant, &admin).await?;
         for user in 0..size.users {
-            let roles: &[_] = if user == 0 { &[role::TENANT_ADMIN.uid] } else { &[] };
-            let user = demo::new_user(entropy, &tenant, &format!("user{user}"), "Seed", roles, now);
+            let user = match user {
+                0 => admin.clone(),
+                _ => demo::draw_user(entropy, &tenant, &format!("user{user}"), "Seed", &[], now),
+            };
             let value = batch.user(entropy, &user, now, size.keys).await?;
             println!("{}", json!({ "tenant": tenant.uid, "user": user.uid, "apiKey": value }));
         }
@@ -70,7 +77,13 @@ struct Batch {
 impl Batch {
     fn new(service: &Service) -> Self {
         let names = service.table_names();
-        let client = connector::client(&service.backend, None, std::sync::Arc::default(), connector::Faults::default());
+        let client = connector::client(
+            &service.backend,
+            None,
+            std::sync::Arc::default(),
+            connector::Faults::default(),
+            connector::Posted::default(),
+        );
         Self { client, tenants: names.tenants, keys: names.keys, waiting: Vec::new() }
     }
 

@@ -20,6 +20,7 @@ use tokio::{io::AsyncWriteExt as _, net::TcpListener, sync::Mutex};
 use crate::{
     Service,
     gateway::{Gateway, HttpRequest, HttpResponse, refused},
+    mailbox,
     trace::Operation,
 };
 
@@ -102,11 +103,25 @@ impl Server {
             Ok(Err(_)) => return to_http(refused(StatusCode::BAD_REQUEST, "the body is malformed")),
             Err(_) => return to_http(refused(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time")),
         };
+        if parts.method == hyper::Method::GET && parts.uri.path() == "/dev/mail" {
+            return self.mail_page();
+        }
         let request =
             HttpRequest { method: parts.method, uri: parts.uri, headers: parts.headers, body, source: peer.ip() };
         let (response, operations) = self.gateway.call(&self.service, request).await;
         self.note(&operations).await;
         to_http(response)
+    }
+
+    fn mail_page(&self) -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::from(mailbox::page(&self.service.mailbox.list())));
+        let html = hyper::header::HeaderValue::from_static("text/html; charset=utf-8");
+        response.headers_mut().insert(hyper::header::CONTENT_TYPE, html);
+        let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
+        let policy = hyper::header::HeaderValue::from_static(policy);
+        response.headers_mut().insert(hyper::header::CONTENT_SECURITY_POLICY, policy);
+        functions::http::add_headers(&mut response);
+        response
     }
 
     async fn note(&self, operations: &[Operation]) {

@@ -5,16 +5,20 @@ use std::{collections::BTreeMap, sync::Arc};
 use functions::{
     App, Signer, api_keys,
     app::{Clock, Entropy, Settings},
-    authenticate, discovery, http, refresh, revoke_tokens,
+    authenticate, discovery, http, mailer, organizations,
+    password_hash::Hasher,
+    passwords, projects, refresh, revoke_tokens, roles, sign_up,
     signing::Sealer,
-    users,
+    tenant_settings, users,
 };
 use lambda_http::aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
+use serde_json::json;
 use store::{Store, TableNames};
 
 use crate::{
     backend::{Backend, BackendError},
-    connector::{self, Faults},
+    connector::{self, Faults, Posted},
+    mailbox::Mailbox,
     policy::Policy,
     template::{Function, Template},
 };
@@ -30,6 +34,9 @@ pub struct Service {
     pub store: Store,
     /// What goes wrong at DynamoDB, when a test wants it to.
     pub faults: Faults,
+    /// Where mails go.
+    pub mailbox: Mailbox,
+    posted: Posted,
     tables: BTreeMap<String, String>,
     running: BTreeMap<String, Running>,
 }
@@ -54,6 +61,8 @@ pub struct Options {
     pub settings: Settings,
     /// Seals the signing keys.
     pub sealer: Sealer,
+    /// Where mails go.
+    pub mailbox: Mailbox,
 }
 
 impl Service {
@@ -73,17 +82,29 @@ impl Service {
 
         let resources: Arc<BTreeMap<_, _>> =
             Arc::new(tables.iter().map(|(resource, name)| (name.clone(), resource.clone())).collect());
-        let faults = Faults::default();
+        let (faults, posted) = (Faults::default(), Posted::default());
+        // All functions share the machine, so they share the queue too. One core stays free for everything else.
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let hasher = Hasher::new((cores / 2).max(1));
         let store = |policy: Option<Policy>| {
-            let client = connector::client(&options.backend, policy, resources.clone(), faults.clone());
+            let client = connector::client(&options.backend, policy, resources.clone(), faults.clone(), posted.clone());
             Store::new(client, table_names(&tables), Entropy::system().jitter())
         };
         let running = template.functions.iter().map(|function| {
             let store = store(Some(function.policy.clone()));
-            let app = App::new(store, options.clock.clone(), options.settings.clone());
+            let app = App::new(store, options.clock.clone(), options.settings.clone(), hasher.clone());
             (function.name.clone(), Running { app, signer: Signer::new(options.sealer.clone()) })
         });
-        Ok(Self { running: running.collect(), store: store(None), faults, backend: options.backend, tables, template })
+        Ok(Self {
+            running: running.collect(),
+            store: store(None),
+            faults,
+            posted,
+            mailbox: options.mailbox,
+            backend: options.backend,
+            tables,
+            template,
+        })
     }
 
     /// The names of the tables.
@@ -112,10 +133,51 @@ impl Service {
                 http::answer_event(app, event, |request| api_keys::set_state::handle(app, request)).await
             }
             "api_key_delete" => http::answer_event(app, event, |request| api_keys::delete::handle(app, request)).await,
+            "sign_up" => http::answer_event(app, event, |request| sign_up::handle(app, request)).await,
+            "organizations" => {
+                http::answer_event(app, event, |request| organizations::handle(app, signer, request)).await
+            }
+            "passwords" => http::answer_event(app, event, |request| passwords::handle(app, request)).await,
+            "roles" => http::answer_event(app, event, |request| roles::handle(app, request)).await,
+            "tenant_settings" => http::answer_event(app, event, |request| tenant_settings::handle(app, request)).await,
+            "projects" => http::answer_event(app, event, |request| projects::handle(app, request)).await,
             "users" => http::answer_event(app, event, |request| users::handle(app, request)).await,
             "discovery" => http::answer_event(app, event, |request| discovery::handle(app, request)).await,
             other => panic!("the function {other} of the template is not wired into the local server"),
         }
+    }
+}
+
+impl Service {
+    /// Sends what has been written to the outbox, by the function that the stream of the table would call. What is not
+    /// taken stays for the next time.
+    pub async fn deliver_mails(&self) {
+        let images = self.posted.take();
+        let Running { app, .. } = &self.running["mailer"];
+        for image in images {
+            let event = json!({ "Records": [{ "eventName": "INSERT", "dynamodb": { "NewImage": image } }] });
+            let event = serde_json::from_value(event).expect("it has the form of a stream's event");
+            if let Err(error) = mailer::handle(app, event, async |mail| self.mailbox.take(mail)).await {
+                tracing::warn!(%error, "a mail was not sent");
+                self.posted.put(vec![image]);
+            }
+        }
+    }
+
+    /// Takes up the mails that were written before a crash and not sent.
+    ///
+    /// # Errors
+    ///
+    /// [`BackendError`].
+    pub async fn find_unsent_mails(&self) -> Result<(), BackendError> {
+        let scan = json!({
+            "TableName": self.table_names().tenants,
+            "FilterExpression": "begins_with(pk, :mail)",
+            "ExpressionAttributeValues": { ":mail": { "S": "MAIL#" } },
+        });
+        let found = self.backend.execute("Scan", &scan).await?;
+        self.posted.put(found["Items"].as_array().cloned().unwrap_or_default());
+        Ok(())
     }
 }
 

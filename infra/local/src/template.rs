@@ -122,11 +122,19 @@ fn statements(document: &Value) -> Vec<Statement> {
             assert_eq!(statement["Effect"], "Allow", "statements of this template allow");
             Statement {
                 actions: list(&statement["Action"]).map(text).collect(),
-                resources: list(&statement["Resource"]).map(|resource| text(&resource["Fn::GetAtt"][0])).collect(),
+                resources: list(&statement["Resource"]).map(resource_name).collect(),
                 leading_keys: statement.get("Condition").map(leading_keys),
             }
         })
         .collect()
+}
+
+/// The name of a resource of the template; the ARN itself for one that is elsewhere.
+fn resource_name(resource: &Value) -> String {
+    match (&resource["Fn::GetAtt"][0], &resource["Fn::Sub"]) {
+        (Value::String(name), _) | (_, Value::String(name)) => name.clone(),
+        _ => panic!("unknown resource: {resource}"),
+    }
 }
 
 /// The one condition that the template uses: which partitions a statement is about.

@@ -7,15 +7,21 @@
 //! - [`token`]: access tokens, from their bytes ([`token::jws`]) to what they claim ([`token::Claims`])
 //! - [`principal`]: on whose behalf a request acts, decided from a credential and what the tables say of it
 //! - [`permission`] and [`role`]: what one may do
-//! - [`tenant`], [`user`], [`session`]: the things a credential belongs to
+//! - [`tenant`], [`settings`], [`user`], [`session`]: the things a credential belongs to
+//! - [`email`], [`password`], [`login`], [`once`]: people, and how they prove who they are
 
 pub mod annotations;
 pub mod api_key;
 mod base62;
+pub mod email;
+pub mod login;
+pub mod once;
+pub mod password;
 pub mod permission;
 pub mod principal;
 pub mod role;
 pub mod session;
+pub mod settings;
 pub mod tenant;
 pub mod timestamp;
 pub mod token;
@@ -24,6 +30,7 @@ pub mod user;
 
 pub use annotations::Annotations;
 pub use api_key::ApiKey;
+pub use email::EmailAddress;
 pub use permission::{Permission, PermissionSet};
 pub use principal::Principal;
 pub use tenant::Tenant;

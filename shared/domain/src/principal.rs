@@ -32,6 +32,8 @@ pub enum Credential {
         claims: Claims,
         /// When the key ends that it was born of, if it was born of one.
         key_expires_at: Option<Timestamp>,
+        /// The record of its session, if there is one.
+        session: Option<Session>,
     },
 }
 
@@ -118,17 +120,24 @@ impl Principal {
                 Some(key.expires_at)
             }
         };
-        match state.session {
+        match &state.session {
             Some(session) if session.user != user.uid || session.tenant != user.tenant => {
                 return Err(CredentialRefused::Mismatch);
             }
             Some(session) if session.revoked_at.is_some() => return Err(CredentialRefused::DeadSession),
+            // A session that began before its user was signed out everywhere. A key's tokens live with their key.
+            Some(session)
+                if claims.kuid.is_none() && user.signed_out_at.is_some_and(|out_at| session.created_at <= out_at) =>
+            {
+                return Err(CredentialRefused::DeadSession);
+            }
             Some(_) => {}
             // A key's session has a record only once it is ended; any other has one from the sign-in on.
             None if claims.kuid.is_some() => {}
             None => return Err(CredentialRefused::DeadSession),
         }
-        Ok(Self { permissions: user.permissions(), user, credential: Credential::Token { claims, key_expires_at } })
+        let credential = Credential::Token { claims, key_expires_at, session: state.session };
+        Ok(Self { permissions: user.permissions(), user, credential })
     }
 
     /// Whether this permission is held throughout the tenant.

@@ -10,6 +10,10 @@ use crate::{
 /// How long one sign-in can be carried on by refreshing, however often.
 pub const ABSOLUTE_LIMIT: Duration = Duration::from_hours(12);
 
+/// How old the note of a session's last use may be before it is renewed: fine enough for limits of minutes, and no
+/// write for every request.
+pub const USE_RESOLUTION: Duration = Duration::from_mins(2);
+
 /// The record of a session.
 ///
 /// A session that an API key began has none, so that the way from key to token writes nothing; one appears only when
@@ -22,8 +26,46 @@ pub struct Session {
     pub tenant: TenantUid,
     /// The user who signed in.
     pub user: UserUid,
+    /// When the person signed in.
+    pub created_at: Timestamp,
+    /// When it was last in real use, to within a few minutes.
+    pub last_used_at: Timestamp,
     /// When it was ended by signing out or by revoking one of its tokens.
     pub revoked_at: Option<Timestamp>,
     /// When no token of it can be alive any more, so that the record may go.
     pub ends_at: Timestamp,
+}
+
+impl Session {
+    /// Whether it has not been in real use for longer than the tenant allows.
+    pub fn is_idle(&self, idle_minutes: u32, now: Timestamp) -> bool {
+        self.last_used_at + Duration::from_mins(idle_minutes.into()) + USE_RESOLUTION < now
+    }
+
+    /// Whether its use should be noted again.
+    pub fn is_use_due(&self, now: Timestamp) -> bool {
+        self.last_used_at + USE_RESOLUTION <= now
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_is_idle_after_the_tenants_span_and_its_use_is_noted_now_and_then() {
+        let at = Timestamp::from_secs;
+        let session = Session {
+            uid: SessionUid::from_bytes([4; 12]),
+            tenant: TenantUid::from_bytes([2; 12]),
+            user: UserUid::from_bytes([3; 12]),
+            created_at: at(0),
+            last_used_at: at(0),
+            revoked_at: None,
+            ends_at: at(43_200),
+        };
+        assert!(!session.is_idle(15, at(17 * 60)));
+        assert!(session.is_idle(15, at(17 * 60 + 1)));
+        assert!(!session.is_use_due(at(119)) && session.is_use_due(at(120)));
+    }
 }

@@ -1,5 +1,7 @@
 //! Users: one person's membership of one tenant.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     permission::PermissionSet,
     role,
@@ -26,12 +28,44 @@ pub struct User {
     pub is_active: bool,
     /// When it was made.
     pub created_at: Timestamp,
+    /// What the person chose to see: `dev` or `devops`.
+    pub login_mode: LoginMode,
+    /// When the person last signed in here.
+    pub last_sign_in: Option<Timestamp>,
+    /// Sessions that began at this moment or before have ended, as after a change of the password.
+    pub signed_out_at: Option<Timestamp>,
+}
+
+/// What the person chose to see. It means nothing to this service; clients ask for it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LoginMode {
+    /// Developers.
+    Dev,
+    /// Everybody else.
+    #[default]
+    Devops,
+}
+
+impl LoginMode {
+    /// The wire's name of it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Dev => "dev",
+            Self::Devops => "devops",
+        }
+    }
 }
 
 impl User {
     /// "First last".
     pub fn name(&self) -> String {
         format!("{} {}", self.first_name, self.last_name).trim().to_owned()
+    }
+
+    /// Whether the user is a tenant admin: by what it may do, not by the name of a role.
+    pub fn is_admin(&self) -> bool {
+        self.permissions() == PermissionSet::ALL
     }
 
     /// What the roles grant.

@@ -6,8 +6,12 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{
     Annotations, ApiKey, ApiKeyUid, ProjectUid, RoleUid, SessionUid, Tenant, TenantUid, Timestamp, User, UserUid,
     api_key::{Digest, Name},
+    once::OneTime,
+    password::PasswordPolicy,
     session::Session,
-    tenant::Project,
+    settings::{Banner, Limits, SocialLogins},
+    tenant::{OrgName, Project},
+    user::LoginMode,
 };
 use serde::{Deserialize, Serialize};
 use serde_dynamo::{from_item, to_item};
@@ -157,20 +161,15 @@ pub struct UserItems {
 ///
 /// None in practice: every field has a form in DynamoDB.
 pub fn of_user(user: &User) -> Result<UserItems, StoreError> {
-    let row = UserRow {
-        uid: user.uid,
-        tenant: user.tenant,
-        email: user.email.clone(),
-        first_name: user.first_name.clone(),
-        last_name: user.last_name.clone(),
-        roles: user.roles.clone(),
-        is_active: user.is_active,
-        created_at: user.created_at.millis(),
-    };
+    let row = UserRow::from(user);
     let mut profile = keys::user(user.uid).with(&row)?;
     profile.insert(KEY_COUNT.to_owned(), number(0));
     profile.insert(KEY_CHANGES.to_owned(), number(0));
-    Ok(UserItems { profile, index: keys::user_index(user.tenant, user.uid).with(&row)? })
+    Ok(UserItems { profile, index: index_of_user(user)? })
+}
+
+pub(crate) fn index_of_user(user: &User) -> Result<Item, StoreError> {
+    keys::user_index(user.tenant, user.uid).with(&UserRow::from(user))
 }
 
 /// Of a user's profile: how many API keys there are.
@@ -189,6 +188,9 @@ pub(crate) fn user(item: Item) -> Result<User, StoreError> {
         roles: row.roles,
         is_active: row.is_active,
         created_at: Timestamp::from_millis(row.created_at),
+        login_mode: row.login_mode,
+        last_sign_in: row.last_sign_in.map(Timestamp::from_millis),
+        signed_out_at: row.signed_out_at.map(Timestamp::from_millis),
     })
 }
 
@@ -202,26 +204,105 @@ struct UserRow {
     roles: Vec<RoleUid>,
     is_active: bool,
     created_at: i64,
+    #[serde(default)]
+    login_mode: LoginMode,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_sign_in: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signed_out_at: Option<i64>,
 }
+
+impl From<&User> for UserRow {
+    fn from(user: &User) -> Self {
+        Self {
+            uid: user.uid,
+            tenant: user.tenant,
+            email: user.email.clone(),
+            first_name: user.first_name.clone(),
+            last_name: user.last_name.clone(),
+            roles: user.roles.clone(),
+            is_active: user.is_active,
+            created_at: user.created_at.millis(),
+            login_mode: user.login_mode,
+            last_sign_in: user.last_sign_in.map(Timestamp::millis),
+            signed_out_at: user.signed_out_at.map(Timestamp::millis),
+        }
+    }
+}
+
+/// Of a tenant's settings: users there are, and how many of them are active admins.
+pub(crate) const USER_COUNT: &str = "user_count";
+pub(crate) const ADMIN_COUNT: &str = "admin_count";
 
 #[derive(Debug, Serialize, Deserialize)]
 struct TenantRow {
     uid: TenantUid,
     org_name: String,
-    api_key_limit: u32,
+    limits: Limits,
+    idle_minutes: u32,
+    password_policy: PolicyRow,
+    banner: Banner,
+    social_logins: SocialLogins,
+    domains: Vec<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct PolicyRow {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    regex: Option<String>,
+    lengths: (u32, u32),
+    counters: (u32, u32, u32, u32),
+    days: (u32, u32),
 }
 
 pub(crate) fn of_tenant(tenant: &Tenant) -> Result<Item, StoreError> {
+    let policy = &tenant.password_policy;
     keys::settings(tenant.uid).with(&TenantRow {
         uid: tenant.uid,
-        org_name: tenant.org_name.clone(),
-        api_key_limit: tenant.api_key_limit,
+        org_name: tenant.org_name.to_string(),
+        limits: tenant.limits,
+        idle_minutes: tenant.idle_minutes,
+        password_policy: PolicyRow {
+            regex: policy.regex.clone(),
+            lengths: (policy.min_length, policy.max_length),
+            counters: (policy.min_upper, policy.min_lower, policy.min_digits, policy.min_special),
+            days: (policy.expiry_days, policy.first_reminder_days),
+        },
+        banner: tenant.banner.clone(),
+        social_logins: tenant.social_logins.clone(),
+        domains: tenant.domains.clone(),
     })
 }
 
 pub(crate) fn tenant(item: Item) -> Result<Tenant, StoreError> {
-    let TenantRow { uid, org_name, api_key_limit } = from_item(item)?;
-    Ok(Tenant { uid, org_name, api_key_limit })
+    let row: TenantRow = from_item(item)?;
+    let policy = row.password_policy;
+    Ok(Tenant {
+        uid: row.uid,
+        org_name: OrgName::folded(&row.org_name),
+        limits: row.limits,
+        idle_minutes: row.idle_minutes,
+        password_policy: PasswordPolicy {
+            regex: policy.regex,
+            min_length: policy.lengths.0,
+            max_length: policy.lengths.1,
+            min_upper: policy.counters.0,
+            min_lower: policy.counters.1,
+            min_digits: policy.counters.2,
+            min_special: policy.counters.3,
+            expiry_days: policy.days.0,
+            first_reminder_days: policy.days.1,
+        },
+        banner: row.banner,
+        social_logins: row.social_logins,
+        domains: row.domains,
+    })
+}
+
+/// What holds the name of an organization.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct OrganizationRow {
+    pub(crate) tenant: TenantUid,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -239,22 +320,129 @@ pub(crate) fn project(item: Item) -> Result<Project, StoreError> {
     Ok(Project { uid, name })
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct SessionRow {
     uid: SessionUid,
     tenant: TenantUid,
     user: UserUid,
+    /// Absent for the session of a key, which has a record only once it is ended.
+    created_at: Option<i64>,
+    last_used_at: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     revoked_at: Option<i64>,
     ends_at: i64,
+    #[serde(default)]
+    ttl: i64,
+}
+
+pub(crate) fn of_session(session: &Session) -> Result<Item, StoreError> {
+    keys::session(session.uid).with(&SessionRow {
+        uid: session.uid,
+        tenant: session.tenant,
+        user: session.user,
+        created_at: Some(session.created_at.millis()),
+        last_used_at: Some(session.last_used_at.millis()),
+        revoked_at: session.revoked_at.map(Timestamp::millis),
+        ends_at: session.ends_at.millis(),
+        ttl: session.ends_at.secs() + 1,
+    })
 }
 
 pub(crate) fn session(item: Item) -> Result<Session, StoreError> {
     let row: SessionRow = from_item(item)?;
+    let created_at = Timestamp::from_millis(row.created_at.unwrap_or_default());
     Ok(Session {
         uid: row.uid,
         tenant: row.tenant,
         user: row.user,
+        created_at,
+        last_used_at: row.last_used_at.map_or(created_at, Timestamp::from_millis),
         revoked_at: row.revoked_at.map(Timestamp::from_millis),
         ends_at: Timestamp::from_millis(row.ends_at),
     })
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct OnceRow {
+    digest: String,
+    address: String,
+    email: String,
+    /// As JSON: what it holds is read back whole and never looked into by the table.
+    purpose: String,
+    expires_at: i64,
+    ttl: i64,
+}
+
+pub(crate) fn of_once(once: &OneTime) -> Result<Item, StoreError> {
+    keys::once(&once.digest).with(&OnceRow {
+        digest: once.digest.clone(),
+        address: once.address.clone(),
+        email: once.email.clone(),
+        purpose: serde_json::to_string(&once.purpose).map_err(|error| StoreError::Broken(error.into()))?,
+        expires_at: once.expires_at.millis(),
+        ttl: once.expires_at.secs() + 1,
+    })
+}
+
+pub(crate) fn purpose(once: &OneTime) -> Result<AttributeValue, StoreError> {
+    Ok(text(serde_json::to_string(&once.purpose).map_err(|error| StoreError::Broken(error.into()))?))
+}
+
+pub(crate) fn once(item: Item) -> Result<OneTime, StoreError> {
+    let row: OnceRow = from_item(item)?;
+    Ok(OneTime {
+        digest: row.digest,
+        address: row.address,
+        email: row.email,
+        purpose: serde_json::from_str(&row.purpose).map_err(|error| StoreError::Broken(error.into()))?,
+        expires_at: Timestamp::from_millis(row.expires_at),
+    })
+}
+
+/// A mail in the outbox, whose insertion is what sends it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutgoingMail {
+    /// Names it.
+    pub uid: String,
+    /// One address.
+    pub to: String,
+    /// The subject.
+    pub subject: String,
+    /// The body as plain text.
+    pub text: String,
+    /// The body as HTML.
+    pub html: String,
+    /// From then on it is pointless: the link in it leads nowhere. Milliseconds since the Unix epoch.
+    pub expires_at: i64,
+}
+
+impl std::fmt::Debug for OutgoingMail {
+    /// Without the bodies, which hold links that are good for passwords.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OutgoingMail").field("uid", &self.uid).field("subject", &self.subject).finish_non_exhaustive()
+    }
+}
+
+pub(crate) fn of_mail(mail: &OutgoingMail) -> Result<Item, StoreError> {
+    let mut item = keys::mail(&mail.uid).with(mail)?;
+    item.insert("ttl".to_owned(), number(mail.expires_at.div_euclid(1000) + 1));
+    Ok(item)
+}
+
+/// The mail in an item of the outbox; `None` if the item is another.
+///
+/// # Errors
+///
+/// [`StoreError::Broken`] if it cannot be read.
+pub fn mail(item: Item) -> Result<Option<OutgoingMail>, StoreError> {
+    let is_mail = item.get("pk").and_then(|pk| pk.as_s().ok()).is_some_and(|pk| pk.starts_with("MAIL#"));
+    if is_mail { Ok(Some(from_item(item)?)) } else { Ok(None) }
+}
+
+pub(crate) fn read<T: serde::de::DeserializeOwned>(item: Item) -> Result<T, StoreError> {
+    Ok(from_item(item)?)
+}
+
+pub(crate) fn with_key(key: &ItemKey, row: &impl Serialize) -> Result<Item, StoreError> {
+    key.with(row)
 }

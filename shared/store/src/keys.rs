@@ -3,9 +3,9 @@
 //! `TENANT#t` holds what is listed by tenant; a user's own record stands in a partition of its own, so that checking a
 //! credential never touches the partition that a busy tenant shares.
 
-use domain::{ApiKeyUid, ProjectUid, SessionUid, TenantUid, UserUid};
+use domain::{ApiKeyUid, ProjectUid, SessionUid, TenantUid, UserUid, tenant::OrgName};
 
-use crate::item::ItemKey;
+use crate::item::{Item, ItemKey};
 
 /// The partition of the signing keys. They share one, since all of them are read together.
 pub(crate) const SIGNING_PARTITION: &str = "SIGNING";
@@ -23,6 +23,14 @@ pub(crate) fn tenant_partition(tenant: TenantUid) -> String {
 
 pub(crate) fn settings(tenant: TenantUid) -> ItemKey {
     ItemKey::new(tenant_partition(tenant), SETTINGS)
+}
+
+/// The key of an item that holds settings.
+pub(crate) fn settings_of(item: &Item) -> Item {
+    item.iter()
+        .filter(|(name, _)| ["pk", "sk"].contains(&name.as_str()))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
 }
 
 pub(crate) fn project(tenant: TenantUid, project: ProjectUid) -> ItemKey {
@@ -48,6 +56,44 @@ pub(crate) fn api_key_index(tenant: TenantUid, user: UserUid, key: ApiKeyUid) ->
 /// Held by the one key of the user that has this name. Sorts before what lists read.
 pub(crate) fn api_key_name(tenant: TenantUid, user: UserUid, folded_name: &str) -> ItemKey {
     ItemKey::new(tenant_partition(tenant), format!("API_KEY_NAME#{user}#{folded_name}"))
+}
+
+pub(crate) const LOGIN: &str = "LOGIN";
+pub(crate) const ATTEMPTS: &str = "ATTEMPTS";
+
+/// All that is known of an address, in canonical form.
+pub(crate) fn person_partition(address: &str) -> String {
+    format!("EMAIL#{address}")
+}
+
+pub(crate) fn login(address: &str) -> ItemKey {
+    ItemKey::new(person_partition(address), LOGIN)
+}
+
+pub(crate) fn attempts(address: &str) -> ItemKey {
+    ItemKey::new(person_partition(address), ATTEMPTS)
+}
+
+pub(crate) fn membership(address: &str, tenant: TenantUid) -> ItemKey {
+    ItemKey::new(person_partition(address), format!("MEMBER#{tenant}"))
+}
+
+/// Held by the one tenant of this name.
+pub(crate) fn organization(name: &OrgName) -> ItemKey {
+    ItemKey::new(format!("ORG#{name}"), "ORG")
+}
+
+pub(crate) fn once(digest: &str) -> ItemKey {
+    ItemKey::new(format!("ONCE#{digest}"), "ONCE")
+}
+
+/// That a mail of a kind was posted to an address a moment ago.
+pub(crate) fn mailed(address: &str, kind: &str) -> ItemKey {
+    ItemKey::new(format!("MAILED#{address}"), kind)
+}
+
+pub(crate) fn mail(uid: &str) -> ItemKey {
+    ItemKey::new(format!("MAIL#{uid}"), "MAIL")
 }
 
 pub(crate) fn session(session: SessionUid) -> ItemKey {

@@ -10,6 +10,7 @@ mod api_keys;
 mod error;
 pub mod item;
 mod keys;
+mod people;
 mod principals;
 mod reads;
 mod sessions;
@@ -20,7 +21,11 @@ mod users;
 
 pub use api_keys::{CreateRefused, ReplaceRefused};
 pub use error::StoreError;
+pub use item::OutgoingMail;
+pub use people::{Membership, Person};
 pub use signing_keys::SigningKeyRecord;
+pub use tenants::CreateTenantRefused;
+pub use users::{ChangeUserRefused, CreateUserRefused};
 
 use std::{fmt, sync::Arc};
 

@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::{
     operation::transact_write_items::TransactWriteItemsError,
-    types::{AttributeValue, CancellationReason, Put, TransactWriteItem, Update},
+    types::{AttributeValue, CancellationReason, Delete, Put, TransactWriteItem, Update},
 };
 
-use crate::{Store, StoreError, item::Item};
+use crate::{
+    Store, StoreError,
+    item::{Item, ItemKey},
+};
 
 /// How often a transaction is sent that met another one on the same item. All pauses together take two seconds at the
 /// most, one on average: many may want the same item at once, and whoever gives up is told to try again.
@@ -87,6 +90,23 @@ impl Store {
             .build()
             .expect("table and item are set");
         TransactWriteItem::builder().put(put).build()
+    }
+}
+
+impl Store {
+    pub(crate) fn put_any(&self, item: Item) -> TransactWriteItem {
+        let put = Put::builder().table_name(&self.tables.tenants).set_item(Some(item));
+        TransactWriteItem::builder().put(put.build().expect("table and item are set")).build()
+    }
+
+    pub(crate) fn delete_if(&self, key: &ItemKey, condition: &str) -> TransactWriteItem {
+        let delete = Delete::builder()
+            .table_name(&self.tables.tenants)
+            .set_key(Some(key.item()))
+            .condition_expression(condition)
+            .build()
+            .expect("table and key are set");
+        TransactWriteItem::builder().delete(delete).build()
     }
 }
 

@@ -1,8 +1,40 @@
-//! Users.
+//! Users: a profile of their own, an index item of their tenant and a membership of their address. All of them change
+//! together, and the tenant counts users and admins with them.
 
-use domain::{TenantUid, User, UserUid};
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
+use domain::{EmailAddress, Tenant, TenantUid, User, UserUid, once::OneTime};
 
-use crate::{Store, StoreError, item, keys};
+use crate::{
+    Membership, OutgoingMail, Store, StoreError,
+    item::{self, ADMIN_COUNT, USER_COUNT},
+    keys, number, people, text,
+    transaction::{Cancelled, Change},
+};
+
+/// Why a user was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateUserRefused {
+    /// The tenant has a user of this address.
+    #[error("the tenant has a user of this address already")]
+    EmailTaken,
+    /// The tenant has as many users as it may have.
+    #[error("the tenant has as many users as it allows")]
+    LimitReached,
+    /// The tables did not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why a user was left as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeUserRefused {
+    /// It is the tenant's last admin.
+    #[error("the tenant would be without an admin")]
+    LastAdmin,
+    /// The tables did not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
 
 impl Store {
     /// The user of this uid if it belongs to this tenant.
@@ -15,13 +47,151 @@ impl Store {
         Ok(user.filter(|user| user.tenant == tenant))
     }
 
-    /// Writes a new user.
+    /// All users of a tenant, in the order of their uids.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Conflict`] if there is one of this uid.
-    pub async fn create_user(&self, user: &User) -> Result<(), StoreError> {
-        let items = item::of_user(user)?;
-        Ok(self.transact(vec![self.put_new(items.profile), self.put_new(items.index)]).await?)
+    /// [`StoreError::Unavailable`].
+    pub async fn users(&self, tenant: TenantUid) -> Result<Vec<User>, StoreError> {
+        let items = self.query_prefix(&keys::tenant_partition(tenant), keys::USER_PREFIX).await?;
+        items.into_iter().map(item::user).collect()
     }
+
+    /// Writes a new user of a tenant.
+    ///
+    /// - `invitation`: a one-time token and the mail that carries it, which come to be with the user.
+    ///
+    /// # Errors
+    ///
+    /// As in [`CreateUserRefused`]; nothing is written then.
+    pub async fn create_user(
+        &self,
+        user: &User,
+        tenant: &Tenant,
+        invitation: Option<(&OneTime, &OutgoingMail)>,
+    ) -> Result<(), CreateUserRefused> {
+        let items = item::of_user(user)?;
+        let membership = Membership { tenant: tenant.uid, org_name: tenant.org_name.clone(), user: user.uid };
+        let mut writes = vec![
+            self.put_new(people::of_membership(&canonical(user)?, &membership)?),
+            self.count_user(user, 1, i32::from(is_active_admin(user)), Some(tenant.limits.user)),
+            self.put_new(items.profile),
+            self.put_new(items.index),
+        ];
+        if let Some((once, mail)) = invitation {
+            writes.push(self.put_new(item::of_once(once)?));
+            writes.push(self.put_new(item::of_mail(mail)?));
+        }
+        match self.transact(writes).await {
+            Ok(()) => Ok(()),
+            Err(Cancelled::Condition { at: 0, .. }) => Err(CreateUserRefused::EmailTaken),
+            Err(Cancelled::Condition { at: 1, item: Some(_) }) => Err(CreateUserRefused::LimitReached),
+            Err(cancelled) => Err(StoreError::from(cancelled).into()),
+        }
+    }
+
+    /// Replaces what an admin or the user decides of a user: names, roles, whether it is active, the login mode.
+    ///
+    /// # Errors
+    ///
+    /// [`ChangeUserRefused::LastAdmin`]; [`StoreError::Conflict`] if it was changed since it was read, or removed.
+    pub async fn replace_user(&self, before: &User, after: &User) -> Result<(), ChangeUserRefused> {
+        let roles = |user: &User| AttributeValue::L(user.roles.iter().map(text).collect());
+        let change = Change {
+            table: self.tables.tenants.clone(),
+            key: keys::user(after.uid).item(),
+            expression: "SET #first = :first, #last = :last, #roles = :roles, #active = :active, #mode = :mode"
+                .to_owned(),
+            condition: "#tenant = :tenant AND #roles = :roles_before AND #active = :active_before".to_owned(),
+            names: vec![
+                ("#first", "first_name"),
+                ("#last", "last_name"),
+                ("#roles", "roles"),
+                ("#active", "is_active"),
+                ("#mode", "login_mode"),
+                ("#tenant", "tenant"),
+            ],
+            values: vec![
+                (":first", text(&after.first_name)),
+                (":last", text(&after.last_name)),
+                (":roles", roles(after)),
+                (":active", AttributeValue::Bool(after.is_active)),
+                (":mode", text(after.login_mode.as_str())),
+                (":tenant", text(after.tenant)),
+                (":roles_before", roles(before)),
+                (":active_before", AttributeValue::Bool(before.is_active)),
+            ],
+        };
+        let mut writes = vec![change.build(), self.put_any(item::index_of_user(after)?)];
+        let admins = i32::from(is_active_admin(after)) - i32::from(is_active_admin(before));
+        if admins != 0 {
+            writes.push(self.count_user(after, 0, admins, None));
+        }
+        match self.transact(writes).await {
+            Ok(()) => Ok(()),
+            Err(Cancelled::Condition { at: 2, .. }) => Err(ChangeUserRefused::LastAdmin),
+            Err(cancelled) => Err(StoreError::from(cancelled).into()),
+        }
+    }
+
+    /// Removes a user who has no keys any more.
+    ///
+    /// # Errors
+    ///
+    /// As in [`ChangeUserRefused`].
+    pub async fn delete_user(&self, user: &User) -> Result<(), ChangeUserRefused> {
+        let writes = vec![
+            self.delete_if(&keys::user(user.uid), "attribute_exists(pk)"),
+            self.count_user(user, -1, -i32::from(is_active_admin(user)), None),
+            self.delete_if(&keys::user_index(user.tenant, user.uid), "attribute_exists(pk)"),
+            self.delete_if(&keys::membership(&canonical(user)?, user.tenant), "attribute_exists(pk)"),
+        ];
+        match self.transact(writes).await {
+            Ok(()) => Ok(()),
+            Err(Cancelled::Condition { at: 1, .. }) => Err(ChangeUserRefused::LastAdmin),
+            Err(cancelled) => Err(StoreError::from(cancelled).into()),
+        }
+    }
+
+    /// What making a user active changes beside the profile.
+    pub(crate) fn activation(&self, user: &User) -> Result<Vec<TransactWriteItem>, StoreError> {
+        let active = User { is_active: true, ..user.clone() };
+        let mut writes = vec![self.put_any(item::index_of_user(&active)?)];
+        if active.is_admin() {
+            writes.push(self.count_user(user, 0, 1, None));
+        }
+        Ok(writes)
+    }
+
+    /// Counts users and active admins in the settings of their tenant. The last admin is never counted away.
+    fn count_user(&self, user: &User, users: i32, admins: i32, limit: Option<u32>) -> TransactWriteItem {
+        let mut conditions = vec!["attribute_exists(pk)"];
+        let mut values = vec![(":users", number(users)), (":admins", number(admins))];
+        if admins < 0 {
+            conditions.push("#admins > :one");
+            values.push((":one", number(1)));
+        }
+        if let Some(limit) = limit {
+            conditions.push("#users < :limit");
+            values.push((":limit", number(limit)));
+        }
+        let change = Change {
+            table: self.tables.tenants.clone(),
+            key: keys::settings(user.tenant).item(),
+            expression: "ADD #users :users, #admins :admins".to_owned(),
+            condition: conditions.join(" AND "),
+            names: vec![("#users", USER_COUNT), ("#admins", ADMIN_COUNT)],
+            values,
+        };
+        change.build()
+    }
+}
+
+fn is_active_admin(user: &User) -> bool {
+    user.is_active && user.is_admin()
+}
+
+fn canonical(user: &User) -> Result<String, StoreError> {
+    let address = EmailAddress::parse(&user.email).map_err(|error| StoreError::Broken(error.into()))?;
+    Ok(address.canonical().to_owned())
 }

@@ -21,6 +21,11 @@ pub(crate) fn table() -> Vec<Row> {
     let create = json!({ "metadata": { "name": "new" }, "spec": { "expiry": LATER } });
     let row = |route, public, body, without_permission| Row { route, public, body, without_permission };
     let absent = Some((404, "ResourceNotFound"));
+    let no_user = Some((404, "UserNotFound"));
+    let forbidden = Some((403, "OperationForbidden"));
+    let password = json!({ "password": "Harbour-7-lamp" });
+    let change = json!({ "emailId": "a@b.example", "currentPassword": "x", "newPassword": "y" });
+    let user = json!({ "spec": { "firstName": "A", "lastName": "B", "emailId": "a@b.example" } });
     vec![
         row("POST /v1/auth/authenticate", true, Some(json!({})), None),
         row("GET /v1/auth/refresh", false, None, None),
@@ -35,15 +40,113 @@ pub(crate) fn table() -> Vec<Row> {
         row("DELETE /v1/apiKeys/{uid}", false, None, absent),
         row("GET /v1/users/info", false, None, None),
         row("GET /v1/users/me", false, None, None),
+        row(
+            "POST /v1/tenants/signup",
+            true,
+            Some(json!({ "firstName": "A", "lastName": "B", "emailId": "a@b.example", "orgName": "abc" })),
+            None,
+        ),
+        row("POST /v1/tenants/signup/{signupToken}/activate", true, None, None),
+        row("POST /v1/tenants/validate", true, Some(json!({ "orgName": "free-name" })), None),
+        row("GET /v1/auth/org", true, None, None),
+        row("GET /v1/auth/orgs", false, None, None),
+        row("POST /v1/auth/org/{orgName}/switch", false, None, forbidden),
+        row("GET /v1/auth/org/{orgName}/loginBanner", true, None, None),
+        row("GET /v1/auth/user/org/forgot", true, None, None),
+        row("POST /v1/auth/user/password/reset", true, Some(json!({ "emailId": "a@b.example" })), None),
+        row("PATCH /v1/users/password/reset", true, Some(json!({ "emailId": "a@b.example" })), None),
+        row("PATCH /v1/auth/password/{passwordToken}/reset", true, Some(password.clone()), None),
+        row("PATCH /v1/auth/password/{passwordToken}/activate", true, Some(password), None),
+        row("PATCH /v1/users/password/change", false, Some(change.clone()), forbidden),
+        row("PATCH /v1/users/{user}/password/change", false, Some(change), forbidden),
+        row("PATCH /v1/users/{user}/password/reset", false, None, forbidden),
+        row("GET /v1/users", false, None, forbidden),
+        row("GET /v1/users/meta", false, None, forbidden),
+        row("POST /v1/users/summary", false, Some(json!({})), forbidden),
+        row("POST /v1/users", false, Some(user.clone()), forbidden),
+        row("GET /v1/users/{user}", false, None, no_user),
+        row("PUT /v1/users/{user}", false, Some(user), no_user),
+        row("PATCH /v1/users/{user}", false, None, None),
+        row("PATCH /v1/users/{user}/status/loginMode", false, Some(json!({ "loginMode": "dev" })), no_user),
+        row("DELETE /v1/users/{user}", false, None, forbidden),
+        row("GET /v1/users/{user}/roles", false, None, no_user),
+        row("PUT /v1/users/{user}/roles", false, Some(json!({ "roles": [] })), no_user),
+        row("GET /v1/users/{user}/projects", false, None, no_user),
+        row("PUT /v1/users/{user}/projects", false, Some(json!({ "projects": [] })), no_user),
+        row("GET /v1/users/{user}/resourceRoles", false, None, no_user),
+        row("GET /v1/workspaces/users/{user}/roles", false, None, no_user),
+        row("GET /v1/roles", false, None, forbidden),
+        row("GET /v1/roles/{uid}", false, None, forbidden),
+        row("GET /v1/permissions", false, None, None),
+        row("GET /v1/dashboard/projects/metadata", false, None, None),
+        row("GET /v1/projects/alerts", false, None, None),
+        row("GET /v1/projects/alert", false, None, None),
+        row("GET /v1/tenants/{tenantUid}/authTokenSettings", false, None, None),
+        row(
+            "PUT /v1/tenants/{tenantUid}/authTokenSettings",
+            false,
+            Some(json!({ "expiryTimeMinutes": 60 })),
+            forbidden,
+        ),
+        row("GET /v1/tenants/{tenantUid}/password/policy", false, None, None),
+        row("POST /v1/tenants/{tenantUid}/password/policy", false, Some(json!({ "minLength": 8 })), forbidden),
+        row("GET /v1/tenants/{tenantUid}/loginBanner", false, None, None),
+        row("PUT /v1/tenants/{tenantUid}/loginBanner", false, Some(json!({ "title": "t" })), forbidden),
+        row("GET /v1/tenants/{tenantUid}/sso/auth/providers", false, None, None),
+        row("POST /v1/tenants/{tenantUid}/sso/auth/providers", false, Some(json!({ "isEnabled": false })), forbidden),
+        row("GET /v1/tenants/{tenantUid}/domains", false, None, None),
+        row("POST /v1/tenants/{tenantUid}/domains", false, Some(json!({ "domains": [] })), forbidden),
+        row("GET /v1/tenants/{tenantUid}/resourceLimits", false, None, None),
+        row("PATCH /v1/tenants/{tenantUid}/resourceLimits", false, Some(json!({ "resources": [] })), forbidden),
+        row("GET /v1/tenants/{tenantUid}/oidc/config", false, None, None),
+        row("POST /v1/tenants/{tenantUid}/oidc/config", false, Some(json!({ "isSsoEnabled": false })), forbidden),
+        row("GET /v1/tenants/{tenantUid}/saml/config", false, None, None),
+        row("POST /v1/tenants/{tenantUid}/saml/config", false, Some(json!({ "isSsoEnabled": false })), forbidden),
         row("GET /.well-known/jwks.json", true, None, None),
         row("$default", true, None, None),
     ]
 }
 
+/// What a path may name.
+struct Target {
+    key: String,
+    user: String,
+    tenant: String,
+}
+
+impl Target {
+    fn of(person: &Person) -> Self {
+        Self {
+            key: person.key_uid.to_string(),
+            user: person.user.uid.to_string(),
+            tenant: person.user.tenant.to_string(),
+        }
+    }
+
+    fn named(uid: &str) -> Self {
+        Self { key: uid.to_owned(), user: uid.to_owned(), tenant: uid.to_owned() }
+    }
+}
+
 impl Row {
-    fn call(&self, stack: &Stack, uid: &str) -> Call {
+    /// The route as the template writes it: `{user}` here is a `{uid}` that names a user.
+    fn key(&self) -> String {
+        self.route.replace("{user}", "{uid}")
+    }
+
+    /// - `target`: what the path names.
+    fn call(&self, stack: &Stack, target: &Target) -> Call {
         let (method, path) = self.route.split_once(' ').unwrap_or(("GET", "/v1/nothing/here"));
-        let call = stack.request(method, &path.replace("{uid}", uid).replace("{token}", "a.b.c"));
+        let path = path
+            .replace("{uid}", &target.key)
+            .replace("{user}", &target.user)
+            .replace("{tenantUid}", &target.tenant)
+            .replace("{orgName}", "northwind")
+            .replace("Token}", "}")
+            .replace("{signup}", "none")
+            .replace("{password}", "none")
+            .replace("{token}", "a.b.c");
+        let call = stack.request(method, &path);
         match &self.body {
             Some(body) => call.json(body),
             None => call,
@@ -56,7 +159,7 @@ async fn every_route_of_the_template_is_in_the_table() {
     let stack = Stack::start().await;
     let routes = stack.service.template.functions.iter().flat_map(|function| &function.routes);
     let in_template: BTreeSet<_> = routes.map(local::template::Route::key).collect();
-    let in_table: BTreeSet<_> = table().iter().map(|row| row.route.to_owned()).collect();
+    let in_table: BTreeSet<_> = table().iter().map(Row::key).collect();
     assert_eq!(in_template, in_table);
 }
 
@@ -69,7 +172,7 @@ async fn a_missing_or_false_credential_is_refused_alike_everywhere_and_changes_n
     let forged = format!("{}.AAAA", token.rsplit_once('.').unwrap().0);
     let before = stack.contents().await;
     for row in table().iter().filter(|row| !row.public) {
-        let call = || row.call(&stack, &user.key_uid.to_string());
+        let call = || row.call(&stack, &Target::of(&user));
         let calls: Vec<(&str, Call)> = vec![
             ("no credential", call()),
             ("an empty key", call().header("ApiKey", "")),
@@ -164,12 +267,14 @@ async fn another_tenants_thing_looks_like_one_that_does_not_exist() {
     let victim = northwind.admin().await;
     let before = stack.contents().await;
     for attacker in [fabrikam.admin().await, fabrikam.user().await] {
-        for row in table().iter().filter(|row| row.route.contains("{uid}")) {
-            let ask = async |uid: &str| row.call(&stack, uid).header("ApiKey", &attacker.key).send().await;
-            let theirs = ask(&victim.key_uid.to_string()).await;
-            assert_eq!(theirs.bytes(), ask(&random_uid(&stack)).await.bytes(), "{}", row.route);
-            assert_eq!(theirs.bytes(), ask("no-uid-at-all").await.bytes(), "{}", row.route);
-            assert_eq!((theirs.status, theirs.code()), (404, "ResourceNotFound"), "{}", row.route);
+        for row in
+            table().iter().filter(|row| ["{uid}", "{user}", "{tenantUid}"].iter().any(|name| row.route.contains(name)))
+        {
+            let ask = async |target: Target| row.call(&stack, &target).header("ApiKey", &attacker.key).send().await;
+            let theirs = ask(Target::of(&victim)).await;
+            assert_eq!(theirs.bytes(), ask(Target::named(&random_uid(&stack))).await.bytes(), "{}", row.route);
+            assert_eq!(theirs.bytes(), ask(Target::named("no-uid-at-all")).await.bytes(), "{}", row.route);
+            assert!(theirs.status >= 400, "{}: {}", row.route, theirs.status);
         }
     }
     let untouched: Vec<_> = before.lines().collect();
@@ -191,10 +296,10 @@ async fn without_permission_others_things_are_out_of_reach() {
             let body = row.body.as_mut().unwrap();
             body["spec"]["userUid"] = json!(admin.user.uid);
         }
-        let answer = row.call(&stack, &admin.key_uid.to_string()).header("ApiKey", &user.key).send().await;
-        assert_eq!((answer.status, answer.code()), (status, code), "{}", row.route);
+        let answer = row.call(&stack, &Target::of(&admin)).header("ApiKey", &user.key).send().await;
+        assert_eq!((answer.status, answer.code()), (status, code), "{}: {}", row.route, answer.text);
         if status == 404 {
-            let random = row.call(&stack, &random_uid(&stack)).header("ApiKey", &user.key).send().await;
+            let random = row.call(&stack, &Target::named(&random_uid(&stack))).header("ApiKey", &user.key).send().await;
             assert_eq!(answer.bytes(), random.bytes(), "{}", row.route);
         }
     }

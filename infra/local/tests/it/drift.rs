@@ -76,6 +76,11 @@ async fn every_function_has_events_that_it_answers() {
     let routes = routes();
     let mut with_events = BTreeSet::new();
     for event in stems("events") {
+        if event == "mailer" {
+            // Of another kind: see the tests of mails.
+            with_events.insert(event);
+            continue;
+        }
         let text = fs::read_to_string(root().join("events").join(format!("{event}.json"))).unwrap();
         let route = serde_json::from_str::<Value>(&text).unwrap()["routeKey"].as_str().unwrap().to_owned();
         let name = event.split('-').next().unwrap();
@@ -84,14 +89,16 @@ async fn every_function_has_events_that_it_answers() {
         let answer = gateway::invoke(&stack.service, function, &text).await.unwrap();
         let status = answer["statusCode"].as_u64().unwrap();
         let expected = match event.as_str() {
-            "discovery" => 200,
+            "discovery" | "organizations" => 200,
             "discovery-default" => 404,
+            "sign_up" | "passwords" | "organizations-forgot" => 204,
             // The credentials of samples are nobody's.
             _ => 401,
         };
         assert_eq!(status, expected, "{event}: {answer}");
         with_events.insert(name.to_owned());
     }
+    with_events.remove("mailer");
     assert_eq!(with_events, routes.values().cloned().collect());
 }
 

@@ -8,6 +8,7 @@ mod api_keys;
 mod bad_input;
 mod drift;
 mod invariants;
+mod people;
 mod process;
 mod races;
 mod round_trips;

@@ -25,10 +25,11 @@ async fn me_tells_roles_and_permissions() {
     assert_eq!(me.status, 200);
     let text = me
         .text
+        .replace(&viewer.user.email, "EMAIL")
         .replace(&viewer.user.uid.to_string(), "USER")
         .replace(&viewer.user.tenant.to_string(), "TENANT")
         .replace(&project.to_string(), "PROJECT");
-    assert_snapshot!(text, @r#"{"metadata":{"name":"Vera Test","uid":"USER"},"spec":{"emailId":"vera@northwind.example","firstName":"Vera","lastName":"Test","roles":["6c6b0000726f6c6576696577"]},"status":{"isActive":true,"isContractAccepted":true,"loginMode":"devops","activationLink":"","tenant":{"orgName":"northwind","tenantUid":"TENANT"},"tenantPermissions":{"TENANT":["apiKey.get","apiKey.list","audit.get","audit.list","project.get","project.list","role.get","role.list","team.get","team.list","user.get","user.list"]},"projectPermissions":{"PROJECT":["project.get","project.list"]}}}"#);
+    assert_snapshot!(text, @r#"{"metadata":{"name":"Vera Test","uid":"USER"},"spec":{"emailId":"EMAIL","firstName":"Vera","lastName":"Test","roles":["6c6b0000726f6c6576696577"]},"status":{"isActive":true,"isContractAccepted":true,"loginMode":"devops","activationLink":"","tenant":{"orgName":"northwind","tenantUid":"TENANT"},"tenantPermissions":{"TENANT":["apiKey.get","apiKey.list","audit.get","audit.list","project.get","project.list","role.get","role.list","team.get","team.list","user.get","user.list"]},"projectPermissions":{"PROJECT":["project.get","project.list"]}}}"#);
     let user = northwind.user().await;
     let me = user.get("/v1/users/me").await;
     assert_eq!(me.body["status"]["tenantPermissions"], json!({ user.user.tenant.to_string(): [] }));

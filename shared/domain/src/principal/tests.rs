@@ -4,6 +4,7 @@ use crate::{
     role,
     token::{Claims, Realm, SignIn, Source},
     uid::{ApiKeyUid, RoleUid, SessionUid, TenantUid, TokenUid},
+    user::LoginMode,
 };
 
 fn user() -> User {
@@ -20,6 +21,9 @@ fn user_with(roles: &[RoleUid]) -> User {
         roles: roles.to_vec(),
         is_active: true,
         created_at: NOW,
+        login_mode: LoginMode::Devops,
+        last_sign_in: None,
+        signed_out_at: None,
     }
 }
 
@@ -40,6 +44,8 @@ fn session(revoked_at: Option<Timestamp>) -> Session {
         uid: SessionUid::from_bytes([4; 12]),
         tenant: user().tenant,
         user: user().uid,
+        created_at: NOW,
+        last_used_at: NOW,
         revoked_at,
         ends_at: LATER,
     }
@@ -151,4 +157,18 @@ fn nobody_makes_a_key_that_can_do_more_than_they() {
     assert!(!principal(&[user_admin]).may_act_as(&other(&[admin])));
     assert!(!principal(&[user_admin]).may_act_as(&other(&[viewer])));
     assert!(principal(&[admin]).may_act_as(&other(&[admin])));
+}
+
+#[test]
+fn signing_out_everywhere_ends_sessions_begun_before_and_leaves_keys_alone() {
+    let signed_out_at = |millis: i64| {
+        move |state: &mut TokenState| {
+            state.user.as_mut().unwrap().signed_out_at = Some(Timestamp::from_millis(NOW.millis() + millis));
+        }
+    };
+    assert_eq!(by_token(Source::Password, signed_out_at(-1), NOW), Ok(()));
+    for millis in [0, 1] {
+        assert_eq!(by_token(Source::Password, signed_out_at(millis), NOW), Err(CredentialRefused::DeadSession));
+        assert_eq!(by_token(Source::ApiKey, signed_out_at(millis), NOW), Ok(()));
+    }
 }

@@ -1,0 +1,173 @@
+//! The mails that the service sends: what they say, and how they get into the outbox.
+//!
+//! A mail is written to the outbox in the same transaction as whatever causes it; the function `mailer` sends it. Links
+//! in it come from configuration, never from a request.
+
+use std::time::Duration;
+
+use askama::Template;
+use domain::{
+    EmailAddress, TokenUid,
+    once::{self, OneTime, OneTimeToken, Purpose},
+};
+use store::OutgoingMail;
+
+use crate::{ApiError, App};
+
+/// The least span between two mails of one kind to one address, since anybody can ask for them.
+const INTERVAL: Duration = Duration::from_mins(1);
+
+/// What a mail is about.
+#[derive(Debug, Clone, Copy)]
+pub enum Kind {
+    /// The names of a person's organizations.
+    Organizations,
+    /// A link to set another password.
+    Reset,
+    /// A link to make the organization that was signed up.
+    SignUp,
+}
+
+impl Kind {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Organizations => "organizations",
+            Self::Reset => "reset",
+            Self::SignUp => "sign_up",
+        }
+    }
+}
+
+/// What a mail says.
+#[derive(Debug, Template)]
+#[template(path = "mail.html")]
+pub struct Letter {
+    subject: String,
+    greeting: String,
+    paragraphs: Vec<String>,
+    /// What links are called, and where they lead.
+    links: Vec<(String, String)>,
+    closing: String,
+    service: String,
+}
+
+impl Letter {
+    fn text(&self) -> String {
+        let links = self.links.iter().map(|(label, url)| format!("{label}:\n{url}"));
+        let parts = std::iter::once(self.greeting.clone()).chain(self.paragraphs.iter().cloned()).chain(links);
+        let signature = format!("{}\n\n-- \n{}", self.closing, self.service);
+        parts.chain([signature]).collect::<Vec<_>>().join("\n\n")
+    }
+
+    fn into_mail(self, app: &App, to: &EmailAddress) -> Result<OutgoingMail, ApiError> {
+        let html = self.render().map_err(|error| ApiError::Internal(error.into()))?;
+        Ok(OutgoingMail {
+            uid: TokenUid::from_bytes(app.entropy.uid()).to_string(),
+            to: to.typed().to_owned(),
+            text: self.text(),
+            subject: self.subject,
+            html,
+            expires_at: (app.clock.now() + once::LIFETIME).millis(),
+        })
+    }
+}
+
+fn letter(app: &App, subject: &str, paragraphs: &[String], links: Vec<(String, String)>, closing: &str) -> Letter {
+    Letter {
+        subject: subject.to_owned(),
+        greeting: "Hello,".to_owned(),
+        paragraphs: paragraphs.to_vec(),
+        links,
+        closing: closing.to_owned(),
+        service: format!("Latchkey at {}", app.settings.public_url),
+    }
+}
+
+/// The names of a person's organizations and where they sign in.
+///
+/// - `organizations`: names and URLs.
+pub fn organizations(app: &App, address: &EmailAddress, organizations: &[(String, String)]) -> Letter {
+    let intro = format!("You asked for the organizations that {} belongs to. These are all of them.", address.typed());
+    let closing = "If you did not ask for this, you can ignore this mail: nothing has changed.";
+    letter(app, "Your organizations", &[intro], organizations.to_vec(), closing)
+}
+
+/// A link to set another password.
+pub fn reset(app: &App, address: &EmailAddress, token: &OneTimeToken) -> Letter {
+    let intro = format!(
+        "Somebody, probably you, wants to set another password for {}. The link below does that once, within 24 hours. \
+         Until then your password stays as it is.",
+        address.typed()
+    );
+    let links = vec![("Set another password".to_owned(), url(app, "reset", token))];
+    let closing = "If you did not ask for this, you can ignore this mail: without the link nothing changes.";
+    letter(app, "Set another password", &[intro], links, closing)
+}
+
+/// A link to make the organization that was signed up.
+pub fn sign_up(app: &App, org_name: &str, token: &OneTimeToken) -> Letter {
+    let intro = format!(
+        "You are one step away from the organization \"{org_name}\". The link below makes it and lets you set your \
+         password. It works once, within 24 hours."
+    );
+    let links = vec![("Confirm and set a password".to_owned(), url(app, "sign-up", token))];
+    let closing = "If you did not sign up, you can ignore this mail: without the link nothing is made.";
+    letter(app, "Confirm your organization", &[intro], links, closing)
+}
+
+/// An invitation to an organization.
+pub fn invitation(app: &App, org_name: &str, inviter: &str, token: &OneTimeToken) -> Letter {
+    let intro = format!(
+        "{inviter} invites you to the organization \"{org_name}\". The link below lets you set your password and \
+         come in. It works once, within 24 hours."
+    );
+    let links = vec![("Accept and set a password".to_owned(), url(app, "activate", token))];
+    let closing = "If you do not know who invites you, you can ignore this mail.";
+    letter(app, &format!("Invitation to {org_name}"), &[intro], links, closing)
+}
+
+fn url(app: &App, page: &str, token: &OneTimeToken) -> String {
+    // Behind the mark, so that no server on the way sees or logs the token.
+    format!("{}/{page}#{}", app.settings.public_url, token.expose())
+}
+
+/// A new one-time token and what the table keeps of it.
+pub fn one_time(app: &App, address: &EmailAddress, purpose: Purpose) -> (OneTimeToken, OneTime) {
+    let token = OneTimeToken::new(&app.entropy.bytes());
+    let once = OneTime {
+        digest: token.digest(),
+        address: address.canonical().to_owned(),
+        email: address.typed().to_owned(),
+        purpose,
+        expires_at: app.clock.now() + once::LIFETIME,
+    };
+    (token, once)
+}
+
+/// Puts a letter into the outbox, unless the address got one of this kind a moment ago. Where there is nobody to write
+/// to, the table does the same work without a letter, so that nobody can tell the difference.
+///
+/// # Errors
+///
+/// [`ApiError::Unavailable`].
+pub async fn send(
+    app: &App,
+    to: &EmailAddress,
+    kind: Kind,
+    letter: Option<Letter>,
+    once: Option<&OneTime>,
+) -> Result<(), ApiError> {
+    let mail = letter.map(|letter| letter.into_mail(app, to)).transpose()?;
+    let now = app.clock.now();
+    app.store.post_mail_now_and_then(to.canonical(), kind.as_str(), mail.as_ref(), once, now, now + INTERVAL).await?;
+    Ok(())
+}
+
+/// A letter ready for the outbox, for a transaction that does more.
+///
+/// # Errors
+///
+/// [`ApiError::Internal`] if the template is broken.
+pub fn outgoing(app: &App, to: &EmailAddress, letter: Letter) -> Result<OutgoingMail, ApiError> {
+    letter.into_mail(app, to)
+}

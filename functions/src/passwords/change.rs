@@ -1,0 +1,82 @@
+//! Changing a password by whoever knows the old one, or by an admin.
+
+use domain::{EmailAddress, Permission, Principal, UserUid, password::Password, principal::Credential};
+use serde::Deserialize;
+use store::Person;
+
+use crate::{
+    ApiError, App, caller,
+    http::{self, Request, Response},
+    person,
+};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Own {
+    email_id: String,
+    current_password: String,
+    new_password: String,
+}
+
+/// `PATCH /v1/users/password/change`: one's own. It is a password door like signing in, with the same count of attempts.
+pub(super) async fn own(app: &App, request: Request) -> Result<Response, ApiError> {
+    let principal = caller::principal(app, &request).await?;
+    refuse_api_key(&principal)?;
+    let body: Own = http::body(&request)?;
+    let address = own_address(&principal)?;
+    if EmailAddress::parse(&body.email_id).ok().as_ref() != Some(&address) {
+        return Err(ApiError::InvalidCredentials);
+    }
+    let person = person::check_password(app, &address, Password::new(body.current_password)).await?;
+    set(app, &address, &person, body.new_password).await
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OfUser {
+    current_password: Option<String>,
+    new_password: String,
+}
+
+/// `PATCH /v1/users/{uid}/password/change`: one's own with the old one, another's as an admin without it.
+pub(super) async fn of_user(app: &App, request: Request) -> Result<Response, ApiError> {
+    let principal = caller::principal(app, &request).await?;
+    refuse_api_key(&principal)?;
+    let uid: UserUid = http::uid(&request).map_err(|_| ApiError::UserNotFound)?;
+    let body: OfUser = http::body(&request)?;
+    if uid == principal.user.uid {
+        let address = own_address(&principal)?;
+        let current = Password::new(body.current_password.unwrap_or_default());
+        let person = person::check_password(app, &address, current).await?;
+        return set(app, &address, &person, body.new_password).await;
+    }
+    if !principal.has(Permission::UserUpdate) {
+        return Err(ApiError::Forbidden(Permission::UserUpdate));
+    }
+    let user = app.store.user(principal.user.tenant, uid).await?.ok_or(ApiError::UserNotFound)?;
+    let address = EmailAddress::parse(&user.email)?;
+    let person = app.store.person(address.canonical()).await?;
+    // The password opens every organization of the person, of which this admin has a say in one only.
+    if person.memberships.len() > 1 || !principal.may_act_as(&user) {
+        return Err(ApiError::NotTheirsAlone);
+    }
+    set(app, &address, &person, body.new_password).await
+}
+
+fn refuse_api_key(principal: &Principal) -> Result<(), ApiError> {
+    match &principal.credential {
+        Credential::Token { claims, .. } if claims.kuid.is_none() => Ok(()),
+        _ => Err(ApiError::NotByApiKey),
+    }
+}
+
+fn own_address(principal: &Principal) -> Result<EmailAddress, ApiError> {
+    EmailAddress::parse(&principal.user.email).map_err(|error| ApiError::Internal(error.into()))
+}
+
+async fn set(app: &App, address: &EmailAddress, person: &Person, new_password: String) -> Result<Response, ApiError> {
+    let hash = person::hash_new_password(app, address.canonical(), person, Password::new(new_password)).await?;
+    let users = person::users_of(person);
+    app.store.set_password(address.canonical(), &hash, &users, None, None, app.clock.now()).await?;
+    Ok(http::no_content())
+}

@@ -1,0 +1,116 @@
+//! `/v1/tenants`: signing up a new organization.
+
+use domain::{
+    EmailAddress, ProjectUid, Tenant, TenantUid, User, UserUid,
+    once::{OneTime, OneTimeToken, Purpose, SignUp},
+    role,
+    tenant::{DEFAULT_PROJECT, OrgName, Project},
+    user::LoginMode,
+};
+use serde::Deserialize;
+use store::CreateTenantRefused;
+
+use crate::{
+    ApiError, App,
+    http::{self, Request, Response},
+    mail, wire,
+};
+
+/// Handles the request.
+///
+/// # Errors
+///
+/// Those of the operations; [`ApiError::NotFound`] for every other route.
+pub async fn handle(app: &App, request: Request) -> Result<Response, ApiError> {
+    match http::route(&request).as_str() {
+        "POST /v1/tenants/signup" => sign_up(app, request).await,
+        "POST /v1/tenants/signup/{signupToken}/activate" => activate(app, request).await,
+        "POST /v1/tenants/validate" => validate(app, request).await,
+        _ => Err(ApiError::NotFound),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Body {
+    first_name: String,
+    last_name: String,
+    email_id: String,
+    org_name: String,
+}
+
+/// Mails a link; nothing is made before it is followed. The answer is the same for every address.
+async fn sign_up(app: &App, request: Request) -> Result<Response, ApiError> {
+    if !app.settings.sign_up {
+        return Err(ApiError::SignUpClosed);
+    }
+    let body: Body = http::body(&request)?;
+    let address = EmailAddress::parse(&body.email_id)?;
+    let org_name = OrgName::parse(&body.org_name)?;
+    let purpose = Purpose::SignUp(SignUp {
+        first_name: wire::person_name("firstName", &body.first_name)?,
+        last_name: wire::person_name("lastName", &body.last_name)?,
+        org_name: org_name.to_string(),
+    });
+    if app.store.tenant_named(&org_name).await?.is_some() {
+        return Err(ApiError::OrgNameTaken);
+    }
+    let (token, once) = mail::one_time(app, &address, purpose);
+    let letter = mail::sign_up(app, org_name.as_str(), &token);
+    mail::send(app, &address, mail::Kind::SignUp, Some(letter), Some(&once)).await?;
+    Ok(http::no_content())
+}
+
+/// Makes the organization and its first user, its admin. The same link then sets the password.
+async fn activate(app: &App, request: Request) -> Result<Response, ApiError> {
+    let token = OneTimeToken::parse(&http::path_parameter(&request, "signupToken"))
+        .map_err(|_| ApiError::InvalidOneTimeToken)?;
+    let once = app.store.once(&token.digest()).await?.filter(|once| once.is_usable(app.clock.now()));
+    let once = once.ok_or(ApiError::InvalidOneTimeToken)?;
+    let Purpose::SignUp(sign_up) = &once.purpose else { return Err(ApiError::InvalidOneTimeToken) };
+
+    let tenant = Tenant::new(TenantUid::from_bytes(app.entropy.uid()), OrgName::folded(&sign_up.org_name));
+    let admin = User {
+        uid: UserUid::from_bytes(app.entropy.uid()),
+        tenant: tenant.uid,
+        email: once.email.clone(),
+        first_name: sign_up.first_name.clone(),
+        last_name: sign_up.last_name.clone(),
+        roles: vec![role::TENANT_ADMIN.uid],
+        // The link has proven the address; without a password nobody gets in all the same.
+        is_active: true,
+        created_at: app.clock.now(),
+        login_mode: LoginMode::default(),
+        last_sign_in: None,
+        signed_out_at: None,
+    };
+    let project = Project { uid: ProjectUid::from_bytes(app.entropy.uid()), name: DEFAULT_PROJECT.to_owned() };
+    let next = OneTime { purpose: Purpose::Activate { tenant: tenant.uid, user: admin.uid }, ..once };
+    match app.store.create_tenant(&tenant, &project, &admin, Some(&next)).await {
+        Ok(()) => Ok(http::no_content()),
+        Err(CreateTenantRefused::NameTaken) => Err(ApiError::OrgNameTaken),
+        Err(CreateTenantRefused::Store(store::StoreError::Conflict)) => Err(ApiError::InvalidOneTimeToken),
+        Err(CreateTenantRefused::Store(error)) => Err(error.into()),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Validation {
+    #[serde(default, deserialize_with = "wire::null_as_default")]
+    email_id: String,
+    org_name: String,
+}
+
+/// Whether an organization of this name could be signed up, for the form to say so while it is filled in.
+async fn validate(app: &App, request: Request) -> Result<Response, ApiError> {
+    let body: Validation = http::body(&request)?;
+    if !body.email_id.is_empty() {
+        EmailAddress::parse(&body.email_id)?;
+    }
+    let org_name = OrgName::parse(&body.org_name)?;
+    match app.store.tenant_named(&org_name).await? {
+        None => Ok(http::no_content()),
+        Some(_) => Err(ApiError::OrgNameTaken),
+    }
+}

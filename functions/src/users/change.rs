@@ -1,0 +1,103 @@
+//! Changing a user: names, state, login mode.
+
+use domain::{EmailAddress, Permission, Principal, User, user::LoginMode};
+use serde::Deserialize;
+use serde_json::Value;
+use store::{ChangeUserRefused, StoreError};
+
+use super::json;
+use crate::{
+    ApiError, App, caller,
+    http::{self, Request, Response},
+    wire::{Object, person_name},
+};
+
+/// `PUT /v1/users/{uid}`: the names. Roles have a route of their own, and an address is a person, who is not exchanged.
+pub(super) async fn replace(app: &App, request: Request) -> Result<Response, ApiError> {
+    let principal = caller::principal(app, &request).await?;
+    let entity: json::Entity = http::body(&request)?;
+    change(app, &request, &principal, Permission::UserUpdate, |user| {
+        let spec = &entity.spec.0;
+        if let Some(address) = spec.email_id.as_deref().filter(|address| !address.is_empty()) {
+            let address = EmailAddress::parse(address)?;
+            if EmailAddress::parse(&user.email).ok().as_ref() != Some(&address) {
+                return Err(ApiError::EmailFixed);
+            }
+        }
+        user.first_name = spec.first_name()?.unwrap_or_else(|| user.first_name.clone());
+        user.last_name = spec.last_name()?.unwrap_or_else(|| user.last_name.clone());
+        Ok(())
+    })
+    .await
+}
+
+#[derive(Deserialize)]
+struct Operation {
+    op: String,
+    path: String,
+    #[serde(default)]
+    value: Value,
+}
+
+/// `PATCH /v1/users/{uid}`: single members by JSON Patch, `add` and `replace` of those that can be changed.
+pub(super) async fn patch(app: &App, request: Request) -> Result<Response, ApiError> {
+    let principal = caller::principal(app, &request).await?;
+    let operations: Vec<Object<Operation>> = http::list_body(&request)?;
+    change(app, &request, &principal, Permission::UserUpdate, |user| {
+        for Object(operation) in &operations {
+            if !["add", "replace"].contains(&operation.op.as_str()) {
+                return Err(ApiError::Patch);
+            }
+            match (operation.path.as_str(), &operation.value) {
+                ("/spec/firstName", Value::String(name)) => user.first_name = person_name("/spec/firstName", name)?,
+                ("/spec/lastName", Value::String(name)) => user.last_name = person_name("/spec/lastName", name)?,
+                ("/status/isActive", Value::Bool(is_active)) if user.uid != principal.user.uid => {
+                    user.is_active = *is_active;
+                }
+                _ => return Err(ApiError::Patch),
+            }
+        }
+        Ok(())
+    })
+    .await
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct LoginModeBody {
+    login_mode: LoginMode,
+}
+
+/// `PATCH /v1/users/{uid}/status/loginMode`.
+pub(super) async fn login_mode(app: &App, request: Request) -> Result<Response, ApiError> {
+    let principal = caller::principal(app, &request).await?;
+    let body: LoginModeBody = http::body(&request)?;
+    change(app, &request, &principal, Permission::UserUpdate, |user| {
+        user.login_mode = body.login_mode;
+        Ok(())
+    })
+    .await
+}
+
+/// Changes the user that the path names, again if another change came between.
+pub(super) async fn change(
+    app: &App,
+    request: &Request,
+    principal: &Principal,
+    permission: Permission,
+    apply: impl Fn(&mut User) -> Result<(), ApiError>,
+) -> Result<Response, ApiError> {
+    for _ in 0..super::ATTEMPTS {
+        let before = super::permitted(app, request, principal, permission).await?;
+        super::check_may_manage(principal, &before)?;
+        let mut after = before.clone();
+        apply(&mut after)?;
+        match app.store.replace_user(&before, &after).await {
+            Ok(()) => return Ok(http::no_content()),
+            Err(ChangeUserRefused::LastAdmin) => return Err(ApiError::LastAdmin),
+            Err(ChangeUserRefused::Store(StoreError::Conflict)) => {}
+            Err(ChangeUserRefused::Store(error)) => return Err(error.into()),
+        }
+    }
+    Err(ApiError::Conflict)
+}

@@ -1,0 +1,128 @@
+//! One-time tokens: what a mailed link carries.
+
+use std::{fmt, time::Duration};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use ring::digest::{SHA256, digest};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::{
+    timestamp::Timestamp,
+    uid::{TenantUid, UserUid},
+};
+
+/// How long a link can be followed.
+pub const LIFETIME: Duration = Duration::from_hours(24);
+
+/// Random bytes of a token: 256 bits.
+pub const SECRET_BYTES: usize = 32;
+
+/// A token in the clear: in the mailed link and nowhere else.
+pub struct OneTimeToken(Zeroizing<String>);
+
+/// The text is no token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a one-time token")]
+pub struct NotAOneTimeToken;
+
+impl OneTimeToken {
+    /// Makes a token of random bytes.
+    pub fn new(secret: &[u8; SECRET_BYTES]) -> Self {
+        Self(Zeroizing::new(URL_SAFE_NO_PAD.encode(secret)))
+    }
+
+    /// Reads what a link carried.
+    ///
+    /// # Errors
+    ///
+    /// [`NotAOneTimeToken`].
+    pub fn parse(text: &str) -> Result<Self, NotAOneTimeToken> {
+        let secret = Zeroizing::new(URL_SAFE_NO_PAD.decode(text).map_err(|_| NotAOneTimeToken)?);
+        if secret.len() == SECRET_BYTES { Ok(Self(Zeroizing::new(text.to_owned()))) } else { Err(NotAOneTimeToken) }
+    }
+
+    /// What the table keeps: SHA-256 in hexadecimal.
+    pub fn digest(&self) -> String {
+        hex::encode(digest(&SHA256, self.0.as_bytes()))
+    }
+
+    /// For the link.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for OneTimeToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OneTimeToken")
+    }
+}
+
+/// What a token may be used for. It is good for this and nothing else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "purpose", rename_all = "snake_case")]
+pub enum Purpose {
+    /// To make the organization that somebody has signed up.
+    SignUp(SignUp),
+    /// To set a first password and make this user active.
+    Activate {
+        /// The tenant of the user.
+        tenant: TenantUid,
+        /// The user.
+        user: UserUid,
+    },
+    /// To set another password.
+    ResetPassword,
+}
+
+/// What somebody filled in to sign up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignUp {
+    /// Given name.
+    pub first_name: String,
+    /// Family name.
+    pub last_name: String,
+    /// The organization to be made.
+    pub org_name: String,
+}
+
+/// A token as the table keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OneTime {
+    /// Of the token.
+    pub digest: String,
+    /// The address it was mailed to, in canonical form.
+    pub address: String,
+    /// As the person typed the address.
+    pub email: String,
+    /// What it is good for.
+    pub purpose: Purpose,
+    /// From then on it is good for nothing.
+    pub expires_at: Timestamp,
+}
+
+impl OneTime {
+    /// Whether it can still be used.
+    pub fn is_usable(&self, now: Timestamp) -> bool {
+        now < self.expires_at
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_read_as_it_was_made_and_nothing_else_is_one() {
+        let token = OneTimeToken::new(&[0x5c; SECRET_BYTES]);
+        assert_eq!(OneTimeToken::parse(token.expose()).unwrap().digest(), token.digest());
+        assert_eq!(format!("{token:?}"), "OneTimeToken");
+        let longer = format!("{}A", token.expose());
+        for text in
+            ["", "x", "null", "undefined", "..%2f", &token.expose()[1..], &longer, "eyJhbGciOiJFUzI1NiJ9.e30.c2ln"]
+        {
+            assert!(OneTimeToken::parse(text).is_err(), "{text}");
+        }
+    }
+}
