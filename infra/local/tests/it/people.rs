@@ -248,6 +248,9 @@ async fn of_fifty_uses_of_a_link_at_once_exactly_one_succeeds() {
     assert_eq!(counted(statuses), counted([vec![204], vec![401; 49]].concat()));
 }
 
+/// A request about an address.
+type Door<'a> = Box<dyn Fn(&str) -> crate::stack::Call + 'a>;
+
 #[tokio::test]
 async fn known_and_unknown_addresses_are_answered_with_the_same_bytes_and_the_same_work() {
     let stack = Stack::start().await;
@@ -256,7 +259,6 @@ async fn known_and_unknown_addresses_are_answered_with_the_same_bytes_and_the_sa
     let (known, unknown) = ("ines@northwind.example", "nobody@northwind.example");
     let sign_up =
         |email: &str, org: &str| json!({ "firstName": "A", "lastName": "B", "emailId": email, "orgName": org });
-    type Door<'a> = Box<dyn Fn(&str) -> crate::stack::Call + 'a>;
     let doors: Vec<(&str, Door<'_>)> = vec![
         (
             "sign in",
