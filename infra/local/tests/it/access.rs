@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use domain::{Permission, role};
 use serde_json::{Value, json};
 
 use crate::stack::{Call, LATER, Person, Stack, random_uid, unknown_key};
@@ -63,9 +64,9 @@ pub(crate) fn table() -> Vec<Row> {
         row("GET /v1/users", false, None, forbidden),
         row("GET /v1/users/meta", false, None, forbidden),
         row("POST /v1/users/summary", false, Some(json!({})), forbidden),
-        row("POST /v1/users", false, Some(user.clone()), forbidden),
+        row("POST /v1/users", false, Some(user), forbidden),
         row("GET /v1/users/{user}", false, None, no_user),
-        row("PUT /v1/users/{user}", false, Some(user), no_user),
+        row("PUT /v1/users/{user}", false, Some(json!({ "spec": { "lastName": "B" } })), no_user),
         row("PATCH /v1/users/{user}", false, None, None),
         row("PATCH /v1/users/{user}/status/loginMode", false, Some(json!({ "loginMode": "dev" })), no_user),
         row("DELETE /v1/users/{user}", false, None, forbidden),
@@ -152,6 +153,79 @@ impl Row {
             None => call,
         }
     }
+}
+
+/// What it takes to do this with something of another user of one's tenant, where a permission decides.
+const PERMISSIONS: [(&str, Permission); 31] = [
+    ("POST /v1/apiKeys", Permission::ApiKeyCreate),
+    ("GET /v1/apiKeys/{uid}", Permission::ApiKeyGet),
+    ("PUT /v1/apiKeys/{uid}", Permission::ApiKeyUpdate),
+    ("PUT /v1/apiKeys/{uid}/state", Permission::ApiKeyUpdate),
+    ("PATCH /v1/apiKeys/{uid}", Permission::ApiKeyUpdate),
+    ("DELETE /v1/apiKeys/{uid}", Permission::ApiKeyDelete),
+    ("PATCH /v1/users/{user}/password/reset", Permission::UserUpdate),
+    ("GET /v1/users", Permission::UserList),
+    ("GET /v1/users/meta", Permission::UserList),
+    ("POST /v1/users/summary", Permission::UserList),
+    ("POST /v1/users", Permission::UserCreate),
+    ("GET /v1/users/{user}", Permission::UserGet),
+    ("PUT /v1/users/{user}", Permission::UserUpdate),
+    ("PATCH /v1/users/{user}/status/loginMode", Permission::UserUpdate),
+    ("DELETE /v1/users/{user}", Permission::UserDelete),
+    ("GET /v1/users/{user}/roles", Permission::UserGet),
+    ("PUT /v1/users/{user}/roles", Permission::UserUpdate),
+    ("GET /v1/users/{user}/projects", Permission::UserGet),
+    ("PUT /v1/users/{user}/projects", Permission::UserUpdate),
+    ("GET /v1/users/{user}/resourceRoles", Permission::UserGet),
+    ("GET /v1/workspaces/users/{user}/roles", Permission::UserGet),
+    ("GET /v1/roles", Permission::RoleList),
+    ("GET /v1/roles/{uid}", Permission::RoleGet),
+    ("PUT /v1/tenants/{tenantUid}/authTokenSettings", Permission::TenantUpdate),
+    ("POST /v1/tenants/{tenantUid}/password/policy", Permission::TenantUpdate),
+    ("PUT /v1/tenants/{tenantUid}/loginBanner", Permission::TenantUpdate),
+    ("POST /v1/tenants/{tenantUid}/sso/auth/providers", Permission::TenantUpdate),
+    ("POST /v1/tenants/{tenantUid}/domains", Permission::TenantUpdate),
+    ("PATCH /v1/tenants/{tenantUid}/resourceLimits", Permission::TenantUpdate),
+    ("POST /v1/tenants/{tenantUid}/oidc/config", Permission::TenantUpdate),
+    ("POST /v1/tenants/{tenantUid}/saml/config", Permission::TenantUpdate),
+];
+
+#[tokio::test]
+async fn every_role_does_what_it_may_and_nothing_else() {
+    let stack = Stack::start().await;
+    let northwind = stack.tenant("northwind").await;
+    let roles = [
+        ("no role", vec![]),
+        ("viewer", vec![role::TENANT_VIEWER.uid]),
+        ("user admin", vec![role::TENANT_USER_ADMIN.uid]),
+        ("admin", vec![role::TENANT_ADMIN.uid]),
+    ];
+    let mut checked = 0;
+    for (name, roles) in roles {
+        let caller = northwind.person("Caller", &roles).await;
+        for mut row in table() {
+            let Some((_, permission)) = PERMISSIONS.iter().find(|(route, _)| *route == row.route) else { continue };
+            // Whoever is touched is new each time, since some calls leave nothing to touch again.
+            let other = northwind.user().await;
+            if row.route == "POST /v1/apiKeys" {
+                row.body.as_mut().unwrap()["spec"]["userUid"] = json!(other.user.uid);
+            }
+            if row.route == "POST /v1/users" {
+                row.body.as_mut().unwrap()["spec"]["emailId"] = json!(format!("new-{}", other.user.email));
+            }
+            let mut target = Target::of(&other);
+            if row.route == "GET /v1/roles/{uid}" {
+                target.key = role::TENANT_ADMIN.uid.to_string();
+            }
+            let answer = row.call(&stack, &target).header("ApiKey", &caller.key).send().await;
+            let may = caller.user.permissions().contains(*permission);
+            let refused = [403, 404].contains(&answer.status);
+            assert_eq!(may, !refused, "{name}: {} answered {}", row.route, answer.text);
+            assert!(!may || answer.status < 300, "{name}: {} answered {}", row.route, answer.text);
+            checked += 1;
+        }
+    }
+    assert_eq!(checked, 4 * PERMISSIONS.len());
 }
 
 #[tokio::test]
