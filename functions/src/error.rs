@@ -75,8 +75,10 @@ pub enum ApiError {
     EmailFixed,
     #[error("roles are held in the whole tenant; there are none in a project alone")]
     NoProjectRoles,
-    #[error("single sign-on is not to be had")]
-    SsoUnavailable,
+    #[error("SAML is not to be had")]
+    SamlUnavailable,
+    #[error("insecureSkipVerify is refused: name the authority in caCertificateBase64")]
+    InsecureSkipVerify,
     #[error("the password is too long")]
     PasswordTooLong,
     #[error("the password breaks rules of the organization")]
@@ -171,7 +173,8 @@ impl ApiError {
             | Self::Patch
             | Self::EmailFixed
             | Self::NoProjectRoles
-            | Self::SsoUnavailable
+            | Self::SamlUnavailable
+            | Self::InsecureSkipVerify
             | Self::PasswordTooLong
             | Self::NothingToAuthenticateWith => (StatusCode::BAD_REQUEST, "InvalidRequest"),
             Self::PasswordPolicy(_) => (StatusCode::BAD_REQUEST, "PasswordPolicyViolation"),

@@ -157,20 +157,13 @@ impl Signer {
         Self { sealer, current: Mutex::const_new(None) }
     }
 
-    /// The signer that the environment describes: `KMS_KEY_ID` in the cloud, `SEALING_KEY_FILE` on a laptop.
+    /// The signer that the environment describes.
     ///
     /// # Errors
     ///
-    /// As in [`SettingsError`].
+    /// As in [`Sealer::from_env`].
     pub fn from_env() -> Result<Self, SettingsError> {
-        if let Some(key_id) = optional("KMS_KEY_ID") {
-            return Ok(Self::new(Sealer::Kms { client: aws::kms_from_env()?, key_id }));
-        }
-        let path = optional("SEALING_KEY_FILE").ok_or(SettingsError::Missing("KMS_KEY_ID"))?;
-        let unusable = |cause: String| SettingsError::Unusable { name: "SEALING_KEY_FILE", cause };
-        let bytes = Zeroizing::new(std::fs::read(&path).map_err(|error| unusable(error.to_string()))?);
-        let bytes = bytes.as_slice().try_into().map_err(|_| unusable("not a file of 32 bytes".to_owned()))?;
-        Ok(Self::new(Sealer::from_bytes(bytes)))
+        Sealer::from_env().map(Self::new)
     }
 
     /// Signs these claims.
@@ -239,7 +232,7 @@ impl fmt::Debug for Signer {
     }
 }
 
-/// Seals private keys, each bound to its `kid`.
+/// Seals secrets, each bound to a name: private keys to their `kid`.
 #[derive(Clone)]
 pub enum Sealer {
     /// In the cloud: the sealing key never leaves KMS.
@@ -254,6 +247,22 @@ pub enum Sealer {
 }
 
 impl Sealer {
+    /// The sealer that the environment describes: `KMS_KEY_ID` in the cloud, `SEALING_KEY_FILE` on a laptop.
+    ///
+    /// # Errors
+    ///
+    /// As in [`SettingsError`].
+    pub fn from_env() -> Result<Self, SettingsError> {
+        if let Some(key_id) = optional("KMS_KEY_ID") {
+            return Ok(Self::Kms { client: aws::kms_from_env()?, key_id });
+        }
+        let path = optional("SEALING_KEY_FILE").ok_or(SettingsError::Missing("KMS_KEY_ID"))?;
+        let unusable = |cause: String| SettingsError::Unusable { name: "SEALING_KEY_FILE", cause };
+        let bytes = Zeroizing::new(std::fs::read(&path).map_err(|error| unusable(error.to_string()))?);
+        let bytes = bytes.as_slice().try_into().map_err(|_| unusable("not a file of 32 bytes".to_owned()))?;
+        Ok(Self::from_bytes(bytes))
+    }
+
     /// Seals under these bytes.
     ///
     /// # Panics
@@ -264,7 +273,12 @@ impl Sealer {
         Self::File(Arc::new(LessSafeKey::new(key)))
     }
 
-    async fn seal(&self, entropy: &Entropy, kid: &str, private_key: &[u8]) -> Result<Vec<u8>, SigningError> {
+    /// Seals a secret.
+    ///
+    /// # Errors
+    ///
+    /// As in [`SigningError`].
+    pub async fn seal(&self, entropy: &Entropy, kid: &str, private_key: &[u8]) -> Result<Vec<u8>, SigningError> {
         match self {
             Self::Kms { client, key_id } => {
                 let sealed = client

@@ -1,9 +1,10 @@
 //! `/v1/tenants/{tenantUid}/…`: what a tenant has set. Every setting can be read before it was ever written.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use domain::{
     Permission, Tenant, TenantUid,
     password::PasswordPolicy,
-    settings::{self, Banner, IDLE_MINUTES, SettingRefused, SocialLogins},
+    settings::{self, Banner, ClaimNames, IDLE_MINUTES, OidcProvider, SettingRefused, SocialLogins},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -12,6 +13,7 @@ use store::StoreError;
 use crate::{
     ApiError, App, caller,
     http::{self, Request, Response},
+    signing::Sealer,
     wire::{Object, null_as_default},
 };
 
@@ -23,7 +25,7 @@ const ATTEMPTS: usize = 5;
 /// # Errors
 ///
 /// [`ApiError::AccessDenied`] for another tenant; [`ApiError::NotFound`] for every other route.
-pub async fn handle(app: &App, request: Request) -> Result<Response, ApiError> {
+pub async fn handle(app: &App, sealer: &Sealer, request: Request) -> Result<Response, ApiError> {
     let route = http::route(&request);
     let (method, setting) = route.split_once(" /v1/tenants/{tenantUid}/").ok_or(ApiError::NotFound)?;
     match (method, setting) {
@@ -43,7 +45,13 @@ pub async fn handle(app: &App, request: Request) -> Result<Response, ApiError> {
         ("PATCH", "resourceLimits") => write(app, &request, set_limits).await,
         ("GET", "oidc/config") => read(app, &request, |tenant| oidc(app, tenant)).await,
         ("GET", "saml/config") => read(app, &request, |tenant| saml(app, tenant)).await,
-        ("POST", "oidc/config" | "saml/config") => write(app, &request, refuse_sso).await,
+        ("POST", "oidc/config") => {
+            let tenant = may_write(app, &request).await?;
+            let body: OidcBody = http::body(&request)?;
+            let secret = seal_secret(app, sealer, &body).await?;
+            change(app, tenant, |tenant| set_oidc(&body, secret.as_ref(), tenant)).await
+        }
+        ("POST", "saml/config") => write(app, &request, refuse_saml).await,
         _ => Err(ApiError::NotFound),
     }
 }
@@ -60,14 +68,29 @@ async fn write(
     request: &Request,
     set: impl Fn(&Request, Tenant) -> Result<Tenant, ApiError>,
 ) -> Result<Response, ApiError> {
+    let tenant = may_write(app, request).await?;
+    change(app, tenant, |tenant| set(request, tenant)).await
+}
+
+/// The tenant of the caller, if they may change what it has set.
+async fn may_write(app: &App, request: &Request) -> Result<TenantUid, ApiError> {
     let principal = caller::principal(app, request).await?;
     check_own(request, principal.user.tenant)?;
-    if !principal.has(Permission::TenantUpdate) {
-        return Err(ApiError::Forbidden(Permission::TenantUpdate));
+    if principal.has(Permission::TenantUpdate) {
+        Ok(principal.user.tenant)
+    } else {
+        Err(ApiError::Forbidden(Permission::TenantUpdate))
     }
+}
+
+async fn change(
+    app: &App,
+    tenant: TenantUid,
+    set: impl Fn(Tenant) -> Result<Tenant, ApiError>,
+) -> Result<Response, ApiError> {
     for _ in 0..ATTEMPTS {
-        let before = app.store.tenant(principal.user.tenant).await?.ok_or(ApiError::TenantGone)?;
-        let after = set(request, before.clone())?;
+        let before = app.store.tenant(tenant).await?.ok_or(ApiError::TenantGone)?;
+        let after = set(before.clone())?;
         match app.store.replace_settings(&before, &after).await {
             Ok(()) => return Ok(http::no_content()),
             Err(StoreError::Conflict) => {}
@@ -241,17 +264,117 @@ fn set_limits(request: &Request, mut tenant: Tenant) -> Result<Tenant, ApiError>
     Ok(tenant)
 }
 
-/// The OIDC provider of a tenant: none. Every object is there, since Terraform follows them without a look.
+/// What a client sees in place of a secret. Sent back, it means the one that is kept.
+const MASK: &str = "********";
+
+/// A provider on the wire. Every object is in every answer, since Terraform follows them without a look.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct OidcBody {
+    #[serde(deserialize_with = "null_as_default")]
+    is_sso_enabled: bool,
+    #[serde(deserialize_with = "null_as_default")]
+    issuer_url: String,
+    #[serde(deserialize_with = "null_as_default")]
+    client_id: String,
+    #[serde(deserialize_with = "null_as_default")]
+    client_secret: String,
+    /// The server's; from a client it is ignored.
+    #[serde(skip_deserializing)]
+    callback_url: String,
+    #[serde(skip_deserializing)]
+    logout_url: String,
+    #[serde(deserialize_with = "null_as_default")]
+    scopes: Vec<String>,
+    #[serde(deserialize_with = "null_as_default")]
+    scopes_delimiter: String,
+    #[serde(deserialize_with = "null_as_default")]
+    default_teams: Vec<String>,
+    #[serde(deserialize_with = "null_as_default")]
+    sync_sso_teams: bool,
+    #[serde(deserialize_with = "null_as_default")]
+    issuer_tls: IssuerTls,
+    #[serde(deserialize_with = "null_as_default")]
+    required_claims: ClaimNames,
+    #[serde(deserialize_with = "null_as_default")]
+    user_info: UserInfo,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct IssuerTls {
+    #[serde(deserialize_with = "null_as_default")]
+    ca_certificate_base64: String,
+    #[serde(deserialize_with = "null_as_default")]
+    insecure_skip_verify: bool,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct UserInfo {
+    #[serde(deserialize_with = "null_as_default")]
+    use_user_info: bool,
+    #[serde(deserialize_with = "null_as_default")]
+    claims: ClaimNames,
+}
+
 fn oidc(app: &App, tenant: &Tenant) -> Value {
     let base = format!("{}/v1/auth/org/{}/oidc", app.settings.public_url, tenant.org_name);
-    json!({
-        "isSsoEnabled": false, "issuerUrl": "", "clientId": "", "clientSecret": "",
-        "callbackUrl": format!("{base}/callback"), "logoutUrl": format!("{base}/logout"),
-        "scopes": [], "scopesDelimiter": "", "defaultTeams": [], "syncSsoTeams": false,
-        "issuerTls": { "caCertificateBase64": "", "insecureSkipVerify": false },
-        "requiredClaims": { "Email": "", "FirstName": "", "LastName": "", "SpectroTeam": "" },
-        "userInfo": { "useUserInfo": false, "claims": { "Email": "", "FirstName": "", "LastName": "", "SpectroTeam": "" } },
+    let provider = tenant.oidc.clone();
+    json!(OidcBody {
+        is_sso_enabled: provider.is_enabled,
+        issuer_url: provider.issuer_url,
+        client_id: provider.client_id,
+        client_secret: if provider.sealed_client_secret.is_empty() { String::new() } else { MASK.to_owned() },
+        callback_url: format!("{base}/callback"),
+        logout_url: format!("{base}/logout"),
+        scopes: provider.scopes,
+        scopes_delimiter: provider.scopes_delimiter,
+        default_teams: provider.default_teams,
+        sync_sso_teams: provider.sync_teams,
+        issuer_tls: IssuerTls { ca_certificate_base64: provider.ca_certificate, insecure_skip_verify: false },
+        required_claims: provider.claims,
+        user_info: UserInfo { use_user_info: provider.use_user_info, claims: provider.user_info_claims },
     })
+}
+
+/// The secret of the request, sealed; `None` if it means the one that is kept.
+async fn seal_secret(app: &App, sealer: &Sealer, body: &OidcBody) -> Result<Option<String>, ApiError> {
+    if body.client_secret.is_empty() || body.client_secret.contains('*') {
+        return Ok(None);
+    }
+    let bytes = sealer.seal(&app.entropy, OIDC_SECRET, body.client_secret.as_bytes()).await?;
+    Ok(Some(STANDARD.encode(bytes)))
+}
+
+/// What sealed client secrets are bound to.
+const OIDC_SECRET: &str = "oidc-client-secret";
+
+fn set_oidc(body: &OidcBody, secret: Option<&String>, tenant: Tenant) -> Result<Tenant, ApiError> {
+    if body.issuer_tls.insecure_skip_verify {
+        return Err(ApiError::InsecureSkipVerify);
+    }
+    let certificate = &body.issuer_tls.ca_certificate_base64;
+    let provider = OidcProvider {
+        is_enabled: body.is_sso_enabled,
+        issuer_url: body.issuer_url.clone(),
+        client_id: body.client_id.clone(),
+        sealed_client_secret: secret.unwrap_or(&tenant.oidc.sealed_client_secret).clone(),
+        scopes: body.scopes.clone(),
+        scopes_delimiter: body.scopes_delimiter.clone(),
+        default_teams: body.default_teams.clone(),
+        sync_teams: body.sync_sso_teams,
+        // Terraform writes it as PEM and reads it as base64.
+        ca_certificate: if certificate.starts_with("-----") {
+            STANDARD.encode(certificate)
+        } else {
+            certificate.clone()
+        },
+        claims: body.required_claims.clone(),
+        use_user_info: body.user_info.use_user_info,
+        user_info_claims: body.user_info.claims.clone(),
+    };
+    Ok(Tenant { oidc: provider.check()?, ..tenant })
 }
 
 /// The SAML provider of a tenant: none. The four attributes are always there.
@@ -278,13 +401,13 @@ fn saml(app: &App, tenant: &Tenant) -> Value {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct SsoBody {
+struct SamlBody {
     #[serde(default, deserialize_with = "null_as_default")]
     is_sso_enabled: bool,
 }
 
-/// Switching single sign-on off is what it is already; switching it on is not to be had.
-fn refuse_sso(request: &Request, tenant: Tenant) -> Result<Tenant, ApiError> {
-    let body: SsoBody = http::body(request)?;
-    if body.is_sso_enabled { Err(ApiError::SsoUnavailable) } else { Ok(tenant) }
+/// Switching SAML off is what it is already; switching it on is not to be had.
+fn refuse_saml(request: &Request, tenant: Tenant) -> Result<Tenant, ApiError> {
+    let body: SamlBody = http::body(request)?;
+    if body.is_sso_enabled { Err(ApiError::SamlUnavailable) } else { Ok(tenant) }
 }

@@ -46,6 +46,7 @@ pub struct Service {
 struct Running {
     app: App,
     signer: Signer,
+    sealer: Sealer,
 }
 
 /// What a service is started with.
@@ -93,7 +94,10 @@ impl Service {
         let running = template.functions.iter().map(|function| {
             let store = store(Some(function.policy.clone()));
             let app = App::new(store, options.clock.clone(), options.settings.clone(), hasher.clone());
-            (function.name.clone(), Running { app, signer: Signer::new(options.sealer.clone()) })
+            (
+                function.name.clone(),
+                Running { app, signer: Signer::new(options.sealer.clone()), sealer: options.sealer.clone() },
+            )
         });
         Ok(Self {
             running: running.collect(),
@@ -118,7 +122,7 @@ impl Service {
     ///
     /// If the template has a function that is not wired here, which a test excludes.
     pub async fn invoke(&self, function: &Function, event: ApiGatewayV2httpRequest) -> ApiGatewayV2httpResponse {
-        let Running { app, signer } = &self.running[&function.name];
+        let Running { app, signer, sealer } = &self.running[&function.name];
         match function.name.as_str() {
             "authenticate" => {
                 http::answer_event(app, event, |request| authenticate::handle(app, signer, request)).await
@@ -139,7 +143,9 @@ impl Service {
             }
             "passwords" => http::answer_event(app, event, |request| passwords::handle(app, request)).await,
             "roles" => http::answer_event(app, event, |request| roles::handle(app, request)).await,
-            "tenant_settings" => http::answer_event(app, event, |request| tenant_settings::handle(app, request)).await,
+            "tenant_settings" => {
+                http::answer_event(app, event, |request| tenant_settings::handle(app, sealer, request)).await
+            }
             "projects" => http::answer_event(app, event, |request| projects::handle(app, request)).await,
             "users" => http::answer_event(app, event, |request| users::handle(app, request)).await,
             "discovery" => http::answer_event(app, event, |request| discovery::handle(app, request)).await,

@@ -26,6 +26,9 @@ pub enum SettingRefused {
     /// Not one of the social logins there are.
     #[error("ssoLogins may hold github and google")]
     SocialLogin,
+    /// No issuer or client, one that is not on HTTPS, or too much of anything.
+    #[error("an enabled provider needs clientId and an issuerUrl that begins with https://, all of reasonable length")]
+    Oidc,
     /// An unknown kind, or out of range.
     #[error("resources may set user, apiKey, team and role to a limit between 1 and {MAX_LIMIT}")]
     Limit,
@@ -124,6 +127,68 @@ impl SocialLogins {
     }
 }
 
+/// The names of the four things that a provider's claims tell, as the wire spells them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct ClaimNames {
+    /// Of the address.
+    pub email: String,
+    /// Of the given name.
+    pub first_name: String,
+    /// Of the family name.
+    pub last_name: String,
+    /// Of the groups.
+    pub spectro_team: String,
+}
+
+/// The `OpenID` Connect provider that a tenant's people sign in with.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OidcProvider {
+    /// Whether it is used.
+    pub is_enabled: bool,
+    /// Where it describes itself.
+    pub issuer_url: String,
+    /// What it calls us.
+    pub client_id: String,
+    /// How we prove that, sealed; empty if none was set.
+    pub sealed_client_secret: String,
+    /// What we ask for.
+    pub scopes: Vec<String>,
+    /// What joins the scopes.
+    pub scopes_delimiter: String,
+    /// Teams of people who belong to none.
+    pub default_teams: Vec<String>,
+    /// Whether its groups make teams.
+    pub sync_teams: bool,
+    /// The authority that vouches for it, in base64; empty for those of the operating system.
+    pub ca_certificate: String,
+    /// The claims of its tokens.
+    pub claims: ClaimNames,
+    /// Whether its userinfo endpoint is asked first.
+    pub use_user_info: bool,
+    /// The claims of that endpoint.
+    pub user_info_claims: ClaimNames,
+}
+
+impl OidcProvider {
+    /// Checks what a tenant wants to set.
+    ///
+    /// # Errors
+    ///
+    /// [`SettingRefused::Oidc`].
+    pub fn check(self) -> Result<Self, SettingRefused> {
+        let texts = [&self.issuer_url, &self.client_id, &self.scopes_delimiter, &self.sealed_client_secret];
+        let lists = [&self.scopes, &self.default_teams];
+        let names = [&self.claims, &self.user_info_claims]
+            .map(|claims| [&claims.email, &claims.first_name, &claims.last_name, &claims.spectro_team]);
+        let fits = texts.into_iter().chain(names.into_iter().flatten()).all(|text| text.len() <= 2048)
+            && lists.into_iter().all(|list| list.len() <= 50 && list.iter().all(|text| text.len() <= 256))
+            && self.ca_certificate.len() <= 16 * 1024;
+        let is_complete = !self.is_enabled || !self.client_id.is_empty() && self.issuer_url.starts_with("https://");
+        if fits && is_complete { Ok(self) } else { Err(SettingRefused::Oidc) }
+    }
+}
+
 /// Checks the domains of a tenant and gives them in lower case, each once.
 ///
 /// # Errors
@@ -185,6 +250,19 @@ mod tests {
             assert_eq!(check(domain), Err(SettingRefused::Domain), "{domain}");
         }
         assert!(check_domains((0..51).map(|number| format!("d{number}.example")).collect()).is_err());
+    }
+
+    #[test]
+    fn an_enabled_provider_is_complete_and_on_https() {
+        let provider = |issuer_url: &str, client_id: &str, is_enabled| {
+            let (issuer_url, client_id) = (issuer_url.to_owned(), client_id.to_owned());
+            OidcProvider { is_enabled, issuer_url, client_id, ..OidcProvider::default() }.check()
+        };
+        assert!(provider("https://id.example", "console", true).is_ok() && provider("", "", false).is_ok());
+        for (issuer_url, client_id) in [("", "console"), ("http://id.example", "console"), ("https://id.example", "")] {
+            assert_eq!(provider(issuer_url, client_id, true), Err(SettingRefused::Oidc));
+        }
+        assert_eq!(provider(&"x".repeat(2049), "", false), Err(SettingRefused::Oidc));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::{
     password::PasswordPolicy,
-    settings::{Banner, Limits, SocialLogins},
+    settings::{Banner, Limits, OidcProvider, SocialLogins},
     uid::{ProjectUid, TenantUid},
 };
 
@@ -88,6 +88,8 @@ pub struct Tenant {
     pub social_logins: SocialLogins,
     /// Domains whose people belong to it.
     pub domains: Vec<String>,
+    /// The provider that its people sign in with.
+    pub oidc: OidcProvider,
 }
 
 impl Tenant {
@@ -102,6 +104,7 @@ impl Tenant {
             banner: Banner::default(),
             social_logins: SocialLogins::default(),
             domains: Vec::new(),
+            oidc: OidcProvider::default(),
         }
     }
 }

@@ -9,7 +9,7 @@ use domain::{
     once::OneTime,
     password::PasswordPolicy,
     session::Session,
-    settings::{Banner, Limits, SocialLogins},
+    settings::{Banner, Limits, OidcProvider, SocialLogins},
     tenant::{OrgName, Project},
     user::LoginMode,
 };
@@ -244,6 +244,8 @@ struct TenantRow {
     banner: Banner,
     social_logins: SocialLogins,
     domains: Vec<String>,
+    #[serde(default)]
+    oidc: OidcProvider,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -271,6 +273,7 @@ pub(crate) fn of_tenant(tenant: &Tenant) -> Result<Item, StoreError> {
         banner: tenant.banner.clone(),
         social_logins: tenant.social_logins.clone(),
         domains: tenant.domains.clone(),
+        oidc: tenant.oidc.clone(),
     })
 }
 
@@ -296,6 +299,7 @@ pub(crate) fn tenant(item: Item) -> Result<Tenant, StoreError> {
         banner: row.banner,
         social_logins: row.social_logins,
         domains: row.domains,
+        oidc: row.oidc,
     })
 }
 

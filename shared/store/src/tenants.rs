@@ -25,13 +25,14 @@ pub enum CreateTenantRefused {
 }
 
 /// What a tenant can change: the attribute, its alias, the aliases of its new and its old value.
-const SETTINGS: [(&str, &str, &str, &str); 6] = [
+const SETTINGS: [(&str, &str, &str, &str); 7] = [
     ("limits", "#limits", ":limits", ":limits_before"),
     ("idle_minutes", "#idle", ":idle", ":idle_before"),
     ("password_policy", "#policy", ":policy", ":policy_before"),
     ("banner", "#banner", ":banner", ":banner_before"),
     ("social_logins", "#social", ":social", ":social_before"),
     ("domains", "#domains", ":domains", ":domains_before"),
+    ("oidc", "#oidc", ":oidc", ":oidc_before"),
 ];
 
 impl Store {

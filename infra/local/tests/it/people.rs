@@ -523,10 +523,40 @@ async fn settings_are_kept_and_take_effect() {
         ("password/policy", "POST", json!({ "minLength": 5 })),
         ("password/policy", "POST", json!({ "isRegex": true, "regex": "(" })),
         ("oidc/config", "POST", json!({ "isSsoEnabled": true })),
+        ("oidc/config", "POST", json!({ "isSsoEnabled": true, "clientId": "c", "issuerUrl": "http://id.example" })),
+        ("oidc/config", "POST", json!({ "issuerTls": { "insecureSkipVerify": true } })),
+        ("saml/config", "POST", json!({ "isSsoEnabled": true })),
     ] {
         let refused = ines.call(method, &path(setting), Some(bad)).await;
         assert_eq!((refused.status, refused.code()), (400, "InvalidRequest"), "{setting}");
     }
+}
+
+#[tokio::test]
+async fn the_secret_of_a_provider_is_sealed_masked_and_survives_being_switched_off() {
+    let stack = Stack::start().await;
+    let ines = stack.sign_up("ines@northwind.example", "northwind", PASSWORD).await;
+    let path = format!("/v1/tenants/{}/oidc/config", ines.tenant_uid().await);
+    let pem = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let config = json!({
+        "isSsoEnabled": true, "issuerUrl": "https://id.northwind.example", "clientId": "console",
+        "clientSecret": "hush-hush-hush", "callbackUrl": "https://evil.example", "scopes": ["openid", "email"],
+        "issuerTls": { "caCertificateBase64": pem }, "requiredClaims": { "Email": "email", "SpectroTeam": "groups" },
+        "userInfo": null, "defaultTeams": null,
+    });
+    assert_eq!(ines.call("POST", &path, Some(config)).await.status, 204);
+    let mut shown = ines.call("GET", &path, None).await.body;
+    assert_eq!(shown["clientSecret"], json!("********"));
+    assert_eq!(shown["callbackUrl"], json!("https://latchkey.example/v1/auth/org/northwind/oidc/callback"));
+    assert_eq!(shown["requiredClaims"]["SpectroTeam"], json!("groups"));
+    assert!(shown["issuerTls"]["caCertificateBase64"].as_str().unwrap().starts_with("LS0tLS1CRUdJTi"));
+    let contents = stack.contents().await;
+    assert!(!contents.contains("hush"));
+    let sealed = |contents: &str| contents.split("sealed_client_secret").nth(1).unwrap()[..60].to_owned();
+    // Terraform reads the configuration, switches it off and posts it back.
+    shown["isSsoEnabled"] = json!(false);
+    assert_eq!(ines.call("POST", &path, Some(shown)).await.status, 204);
+    assert_eq!(sealed(&stack.contents().await), sealed(&contents), "the secret is kept");
 }
 
 #[tokio::test]
