@@ -7,6 +7,7 @@ use domain::{
     token::{Claims, SignIn, Source},
 };
 use serde::Deserialize;
+use store::Proof;
 
 use crate::{
     ApiError, App, Signer, caller,
@@ -34,8 +35,7 @@ pub async fn handle(app: &App, signer: &Signer, request: Request) -> Result<Resp
     let given = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
     // A client that is configured with a key sends it along whatever it does, so a body with e-mail or password wins.
     if given(&body.email_id) || given(&body.password) {
-        let user = user_of_password(app, body).await?;
-        return sign_in::answer(app, signer, &request, &user, Source::Password).await;
+        return by_password(app, signer, &request, body).await;
     }
     let (user, key) = caller::user_of_api_key(app, &request).await?.ok_or(ApiError::NothingToAuthenticateWith)?;
     let sign_in = SignIn {
@@ -51,7 +51,7 @@ pub async fn handle(app: &App, signer: &Signer, request: Request) -> Result<Resp
     token_answer::answer(app, &request, &token, &claims)
 }
 
-async fn user_of_password(app: &App, body: Body) -> Result<User, ApiError> {
+async fn by_password(app: &App, signer: &Signer, request: &Request, body: Body) -> Result<Response, ApiError> {
     let address = EmailAddress::parse(&body.email_id.unwrap_or_default()).map_err(|_| ApiError::InvalidCredentials)?;
     let password = Password::new(body.password.unwrap_or_default());
     let person = person::check_password(app, &address, password).await?;
@@ -60,13 +60,17 @@ async fn user_of_password(app: &App, body: Body) -> Result<User, ApiError> {
         let org = OrgName::folded(&org);
         memberships.retain(|(tenant, _): &(Tenant, User)| tenant.org_name == org);
     }
-    match memberships.len() {
+    match memberships.as_slice() {
         // Nothing is said of other organizations, so a wrong one looks like a wrong password.
-        0 => Err(ApiError::InvalidCredentials),
-        1 => Ok(memberships.remove(0).1),
-        _ => {
-            let tenants = memberships.iter().map(|(tenant, _)| organizations::Organization::new(app, tenant)).collect();
-            Err(ApiError::OrgSelectionRequired(tenants))
+        [] => Err(ApiError::InvalidCredentials),
+        [(_, user)] => {
+            let hash = person.password_hash.as_deref().unwrap_or_default();
+            let proof = Proof::Password { address: address.canonical(), hash };
+            sign_in::answer(app, signer, request, user, proof).await
+        }
+        several => {
+            let organizations = several.iter().map(|(tenant, _)| organizations::Organization::new(app, tenant));
+            Err(ApiError::OrgSelectionRequired(organizations.collect()))
         }
     }
 }

@@ -61,7 +61,7 @@ pub enum ApiError {
     Policy(#[from] PolicyRefused),
     #[error("{0}")]
     Setting(#[from] SettingRefused),
-    #[error("{field} must have 1 to 64 characters without control characters")]
+    #[error("{field} must have 1 to 64 characters, none of them a control character, /, @, < or >")]
     PersonName { field: &'static str },
     #[error("limit must lie between 0 and 50, offset and continue must be numbers")]
     Page,
@@ -99,6 +99,10 @@ pub enum ApiError {
     NotTheirsAlone,
     #[error("the organization would be without an admin")]
     LastAdmin,
+    #[error("the person has not accepted the invitation yet; only they can")]
+    Pending,
+    #[error("one person may belong to {0} organizations at most")]
+    TooManyMemberships(usize),
     #[error("nobody can do this to themselves")]
     NotOneself,
     #[error("there is no such role")]
@@ -182,15 +186,21 @@ impl ApiError {
             Self::InvalidOneTimeToken => (StatusCode::UNAUTHORIZED, "InvalidPasswordToken"),
             Self::AccountLocked => (StatusCode::FORBIDDEN, "AccountLocked"),
             Self::AccessDenied => (StatusCode::FORBIDDEN, "ResourceAccessDenied"),
-            Self::NotByApiKey | Self::SignUpClosed | Self::NotTheirsAlone | Self::LastAdmin | Self::NotOneself => {
-                (StatusCode::FORBIDDEN, "OperationForbidden")
-            }
+            Self::NotByApiKey
+            | Self::SignUpClosed
+            | Self::NotTheirsAlone
+            | Self::Pending
+            | Self::LastAdmin
+            | Self::NotOneself
+            | Self::Forbidden(_)
+            | Self::MoreThanHeld => (StatusCode::FORBIDDEN, "OperationForbidden"),
             Self::UserAlreadyExists => (StatusCode::CONFLICT, "UserAlreadyExists"),
             Self::OrgNameTaken => (StatusCode::CONFLICT, "OrgNameTaken"),
             Self::Unauthorized(_) => (StatusCode::UNAUTHORIZED, "UnAuthorizedAccess"),
             Self::InvalidCredentials => (StatusCode::UNAUTHORIZED, "InvalidCredentials"),
-            Self::Forbidden(_) | Self::MoreThanHeld => (StatusCode::FORBIDDEN, "OperationForbidden"),
-            Self::ApiKeyLimit(_) | Self::UserLimit(_) => (StatusCode::FORBIDDEN, "ResourceLimitExceeded"),
+            Self::ApiKeyLimit(_) | Self::UserLimit(_) | Self::TooManyMemberships(_) => {
+                (StatusCode::FORBIDDEN, "ResourceLimitExceeded")
+            }
             Self::NotFound | Self::RoleNotFound => (StatusCode::NOT_FOUND, "ResourceNotFound"),
             Self::UserNotFound => (StatusCode::NOT_FOUND, "UserNotFound"),
             Self::ProjectNotFound => (StatusCode::NOT_FOUND, "ProjectNotFoundInTenant"),

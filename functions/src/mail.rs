@@ -10,7 +10,7 @@ use domain::{
     EmailAddress, TokenUid,
     once::{self, OneTime, OneTimeToken, Purpose},
 };
-use store::OutgoingMail;
+use store::{OutgoingMail, PostedMail};
 
 use crate::{ApiError, App};
 
@@ -144,8 +144,9 @@ pub fn one_time(app: &App, address: &EmailAddress, purpose: Purpose) -> (OneTime
     (token, once)
 }
 
-/// Puts a letter into the outbox, unless the address got one of this kind a moment ago. Where there is nobody to write
-/// to, the table does the same work without a letter, so that nobody can tell the difference.
+/// Puts a letter into the outbox, unless the address got one of this kind a moment ago.
+///
+/// - `is_wanted`: whether there is anybody to write to; if not, the same work is done without a mail.
 ///
 /// # Errors
 ///
@@ -154,13 +155,14 @@ pub async fn send(
     app: &App,
     to: &EmailAddress,
     kind: Kind,
-    letter: Option<Letter>,
+    letter: Letter,
     once: Option<&OneTime>,
+    is_wanted: bool,
 ) -> Result<(), ApiError> {
-    let mail = letter.map(|letter| letter.into_mail(app, to)).transpose()?;
+    let mail = letter.into_mail(app, to)?;
+    let posted = PostedMail { address: to.canonical(), kind: kind.as_str(), mail: &mail, once };
     let now = app.clock.now();
-    app.store.post_mail_now_and_then(to.canonical(), kind.as_str(), mail.as_ref(), once, now, now + INTERVAL).await?;
-    Ok(())
+    Ok(app.store.post_mail_now_and_then(&posted, is_wanted, now, now + INTERVAL).await?)
 }
 
 /// A letter ready for the outbox, for a transaction that does more.

@@ -1,10 +1,10 @@
 //! Sends the mails of the outbox, when the stream of the table says that there are new ones.
 //!
 //! A mail leaves the outbox after it was sent, so each is sent at least once; one whose link has expired is not sent at
-//! all. When sending fails the stream delivers it again.
+//! all. When sending fails the stream delivers it again, and what comes after it.
 
 use aws_sdk_sesv2::types::{Body, Content, Destination, EmailContent, Message};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use store::{OutgoingMail, StoreError, item};
 
 use crate::{
@@ -19,9 +19,12 @@ pub enum MailError {
     /// The table did not do it.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Whoever carries mails did not take it.
+    /// Whoever carries mails did not take it, and may later.
     #[error("the mail was not taken: {0}")]
     Carrier(String),
+    /// Whoever carries mails will never take this one.
+    #[error("the mail is refused: {0}")]
+    Refused(String),
 }
 
 /// A batch of the table's stream, as far as mails go.
@@ -39,32 +42,69 @@ struct Record {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
 struct Change {
-    #[serde(rename = "NewImage")]
     new_image: Option<serde_dynamo::Item>,
+    #[serde(default)]
+    sequence_number: String,
 }
 
-/// Sends every mail that the batch inserted into the outbox.
+/// What the stream delivers again: the first record that failed and all after it.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BatchAnswer {
+    batch_item_failures: Vec<Failure>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Failure {
+    item_identifier: String,
+}
+
+impl BatchAnswer {
+    /// Whether everything was sent.
+    pub fn is_complete(&self) -> bool {
+        self.batch_item_failures.is_empty()
+    }
+}
+
+/// Sends every mail that the batch inserted into the outbox and that is still there.
 ///
 /// - `carry`: takes one mail.
-///
-/// # Errors
-///
-/// [`MailError`] of the first that was not sent; the batch is delivered again then.
-pub async fn handle<F>(app: &App, event: StreamEvent, carry: impl Fn(OutgoingMail) -> F) -> Result<(), MailError>
+pub async fn handle<F>(app: &App, event: StreamEvent, carry: impl Fn(OutgoingMail) -> F) -> BatchAnswer
 where
     F: Future<Output = Result<(), MailError>>,
 {
     for record in event.records {
-        let image = record.dynamodb.new_image.filter(|_| record.event_name == "INSERT");
-        let Some(mail) = image.map(|image| item::mail(image.into())).transpose()?.flatten() else { continue };
-        let uid = mail.uid.clone();
-        if app.clock.now().millis() < mail.expires_at {
-            carry(mail).await?;
+        let number = record.dynamodb.sequence_number.clone();
+        if let Err(error) = send(app, record, &carry).await {
+            tracing::error!(%error, "a mail was not sent");
+            return BatchAnswer { batch_item_failures: vec![Failure { item_identifier: number }] };
         }
-        app.store.remove_mail(&uid).await?;
     }
-    Ok(())
+    BatchAnswer::default()
+}
+
+async fn send<F>(app: &App, record: Record, carry: impl Fn(OutgoingMail) -> F) -> Result<(), MailError>
+where
+    F: Future<Output = Result<(), MailError>>,
+{
+    let image = record.dynamodb.new_image.filter(|_| record.event_name == "INSERT");
+    let Some(mail) = image.map(|image| item::mail(image.into())).transpose()?.flatten() else { return Ok(()) };
+    let uid = mail.uid.clone();
+    // A record is delivered again when another of its batch has failed; what is gone was sent.
+    if !app.store.has_mail(&uid).await? {
+        return Ok(());
+    }
+    if app.clock.now().millis() < mail.expires_at {
+        match carry(mail).await {
+            // Trying again would only hold up the mails of others.
+            Err(MailError::Refused(cause)) => tracing::error!(cause, "a mail is refused for good"),
+            carried => carried?,
+        }
+    }
+    Ok(app.store.remove_mail(&uid).await?)
 }
 
 /// Amazon's mail service.
@@ -101,7 +141,12 @@ impl Ses {
             .content(EmailContent::builder().simple(message).build())
             .send()
             .await;
-        let refused = |error| MailError::Carrier(aws_sdk_sesv2::error::DisplayErrorContext(error).to_string());
-        sent.map(drop).map_err(refused)
+        sent.map(drop).map_err(|error| {
+            let is_final = error
+                .as_service_error()
+                .is_some_and(|error| error.is_message_rejected() || error.is_bad_request_exception());
+            let cause = aws_sdk_sesv2::error::DisplayErrorContext(error).to_string();
+            if is_final { MailError::Refused(cause) } else { MailError::Carrier(cause) }
+        })
     }
 }

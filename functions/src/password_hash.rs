@@ -7,7 +7,7 @@ use argon2::{
     password_hash::{PasswordHash, Salt, SaltString},
 };
 use domain::password::Password;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{ApiError, app::Entropy};
 
@@ -34,12 +34,33 @@ impl Hasher {
         Self { running: Arc::new(Semaphore::new(at_once)), waiting: Arc::new(Semaphore::new(MAX_WAITING)) }
     }
 
-    /// The hash of a password, in PHC form.
+    /// A place in the queue.
     ///
     /// # Errors
     ///
     /// [`ApiError::Unavailable`] if too many are waiting.
-    pub async fn hash(&self, password: Password, entropy: &Entropy) -> Result<String, ApiError> {
+    pub fn queue(&self) -> Result<Queued, ApiError> {
+        let waiting = self.waiting.clone().try_acquire_owned();
+        let waiting =
+            waiting.map_err(|_| ApiError::Unavailable("too many passwords are waiting to be hashed".into()))?;
+        Ok(Queued { running: self.running.clone(), waiting })
+    }
+}
+
+/// A place in the queue, with which one password is hashed.
+#[derive(Debug)]
+pub struct Queued {
+    running: Arc<Semaphore>,
+    waiting: OwnedSemaphorePermit,
+}
+
+impl Queued {
+    /// The hash of a password, in PHC form.
+    ///
+    /// # Errors
+    ///
+    /// [`ApiError::Internal`] if hashing panics.
+    pub async fn hash(self, password: Password, entropy: &Entropy) -> Result<String, ApiError> {
         let salt: [u8; 16] = entropy.bytes();
         self.run(move || {
             let salt = SaltString::encode_b64(&salt).expect("16 bytes make a salt");
@@ -53,8 +74,8 @@ impl Hasher {
     ///
     /// # Errors
     ///
-    /// [`ApiError::Unavailable`] if too many are waiting.
-    pub async fn verify(&self, password: Password, hash: Option<String>) -> Result<bool, ApiError> {
+    /// [`ApiError::Internal`] if hashing panics.
+    pub async fn verify(self, password: Password, hash: Option<String>) -> Result<bool, ApiError> {
         self.run(move || {
             let matches = PasswordHash::new(hash.as_deref().unwrap_or(NOBODYS))
                 .is_ok_and(|parsed| argon2id().verify_password(password.expose().as_bytes(), &parsed).is_ok());
@@ -63,11 +84,15 @@ impl Hasher {
         .await
     }
 
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {
-        let busy = || ApiError::Unavailable("too many passwords are waiting to be hashed".into());
-        let _waiting = self.waiting.try_acquire().map_err(|_| busy())?;
-        let _running = self.running.acquire().await.map_err(|_| busy())?;
-        tokio::task::spawn_blocking(work).await.map_err(|error| ApiError::Internal(error.into()))
+    async fn run<T: Send + 'static>(self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {
+        let running = self.running.acquire_owned().await.map_err(|error| ApiError::Internal(error.into()))?;
+        let waiting = self.waiting;
+        let working = tokio::task::spawn_blocking(move || {
+            // Held here, since whoever asked may hang up while the work goes on.
+            let _held = (running, waiting);
+            work()
+        });
+        working.await.map_err(|error| ApiError::Internal(error.into()))
     }
 }
 
@@ -88,29 +113,22 @@ mod tests {
     async fn a_password_is_verified_whole_and_nobodys_never() {
         let hasher = Hasher::new(1);
         let long = "Ä-7".repeat(40);
-        let hash = hasher.hash(password(&long), &Entropy::system()).await.unwrap();
+        let hash = hasher.queue().unwrap().hash(password(&long), &Entropy::system()).await.unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
-        assert!(hasher.verify(password(&long), Some(hash.clone())).await.unwrap());
+        assert!(hasher.queue().unwrap().verify(password(&long), Some(hash.clone())).await.unwrap());
         for other in [&long[..long.len() - 1], &format!("{long} "), &format!("{long}\0"), "", &long.to_lowercase()] {
-            assert!(!hasher.verify(password(other), Some(hash.clone())).await.unwrap());
+            assert!(!hasher.queue().unwrap().verify(password(other), Some(hash.clone())).await.unwrap());
         }
-        assert!(!hasher.verify(password(&long), None).await.unwrap());
+        assert!(!hasher.queue().unwrap().verify(password(&long), None).await.unwrap());
         assert!(PasswordHash::new(NOBODYS).is_ok(), "it is a hash like any other, or it would be refused at once");
     }
 
     #[tokio::test]
     async fn whoever_finds_the_queue_full_is_told_to_try_again() {
-        let hasher = Hasher::new(0);
-        let waiting: Vec<_> = (0..MAX_WAITING)
-            .map(|_| {
-                let hasher = hasher.clone();
-                tokio::spawn(async move { hasher.verify(password("x"), None).await })
-            })
-            .collect();
-        while hasher.waiting.available_permits() > 0 {
-            tokio::task::yield_now().await;
-        }
-        assert!(matches!(hasher.verify(password("x"), None).await, Err(ApiError::Unavailable(_))));
-        waiting.iter().for_each(tokio::task::JoinHandle::abort);
+        let hasher = Hasher::new(1);
+        let mut waiting: Vec<_> = (0..MAX_WAITING).map(|_| hasher.queue().unwrap()).collect();
+        assert!(matches!(hasher.queue(), Err(ApiError::Unavailable(_))));
+        waiting.pop().unwrap().verify(password("x"), None).await.unwrap();
+        assert!(hasher.queue().is_ok());
     }
 }

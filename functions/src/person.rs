@@ -1,8 +1,8 @@
 //! People at the password door: one way in for every route that takes a password, with one count of attempts.
 
 use domain::{
-    EmailAddress, Tenant, User, UserUid,
-    password::{BrokenRule, Password},
+    EmailAddress, Tenant, TenantUid, User, UserUid,
+    password::{BrokenRule, Password, PasswordPolicy},
 };
 use store::{Person, StoreError};
 
@@ -22,8 +22,10 @@ pub async fn check_password(app: &App, address: &EmailAddress, password: Passwor
     if password.is_oversized() {
         return Err(ApiError::PasswordTooLong);
     }
+    // Before the attempt is counted: one that is never evaluated must not count.
+    let queued = app.hasher.queue()?;
     let person = begin_attempt(app, address.canonical()).await?;
-    if !app.hasher.verify(password, person.password_hash.clone()).await? {
+    if !queued.verify(password, person.password_hash.clone()).await? {
         return Err(ApiError::InvalidCredentials);
     }
     app.store.forget_attempts(address.canonical()).await?;
@@ -52,7 +54,7 @@ async fn begin_attempt(app: &App, address: &str) -> Result<Person, ApiError> {
 /// [`ApiError::Unavailable`].
 pub async fn active_memberships(app: &App, person: &Person) -> Result<Vec<(Tenant, User)>, ApiError> {
     let mut active = Vec::new();
-    for membership in &person.memberships {
+    for membership in person.accepted() {
         let user = app.store.user(membership.tenant, membership.user).await?;
         if let Some(user) = user.filter(|user| user.is_active)
             && let Some(tenant) = app.store.tenant(membership.tenant).await?
@@ -63,7 +65,9 @@ pub async fn active_memberships(app: &App, person: &Person) -> Result<Vec<(Tenan
     Ok(active)
 }
 
-/// The hash of a new password, if all the tenants of the person allow it.
+/// The hash of a new password, if every tenant that the person has accepted allows it.
+///
+/// - `joining`: a tenant that they are about to accept.
 ///
 /// # Errors
 ///
@@ -72,30 +76,32 @@ pub async fn hash_new_password(
     app: &App,
     address: &str,
     person: &Person,
+    joining: Option<TenantUid>,
     password: Password,
 ) -> Result<String, ApiError> {
     if password.is_oversized() {
         return Err(ApiError::PasswordTooLong);
     }
+    let queued = app.hasher.queue()?;
+    let mut policies = Vec::new();
+    for tenant in person.accepted().map(|membership| membership.tenant).chain(joining) {
+        policies.extend(app.store.tenant(tenant).await?.map(|tenant| tenant.password_policy));
+    }
+    if policies.is_empty() {
+        policies.push(PasswordPolicy::default());
+    }
     let mut broken: Vec<BrokenRule> = Vec::new();
-    for membership in &person.memberships {
-        if let Some(tenant) = app.store.tenant(membership.tenant).await? {
-            let known = [address, membership.org_name.as_str(), "latchkey"];
-            for rule in tenant.password_policy.broken_rules(&password, &known) {
-                if !broken.contains(&rule) {
-                    broken.push(rule);
-                }
+    for policy in policies {
+        for rule in policy.broken_rules(&password, &[address]) {
+            if !broken.contains(&rule) {
+                broken.push(rule);
             }
         }
     }
-    if broken.is_empty() {
-        app.hasher.hash(password, &app.entropy).await
-    } else {
-        Err(ApiError::PasswordPolicy(broken))
-    }
+    if broken.is_empty() { queued.hash(password, &app.entropy).await } else { Err(ApiError::PasswordPolicy(broken)) }
 }
 
-/// The users of all memberships of a person.
+/// The users of all memberships that a person has accepted.
 pub fn users_of(person: &Person) -> Vec<UserUid> {
-    person.memberships.iter().map(|membership| membership.user).collect()
+    person.accepted().map(|membership| membership.user).collect()
 }

@@ -5,6 +5,7 @@ use domain::{
     session::{self, Session},
     token::{Claims, SignIn, Source},
 };
+use store::{Proof, StoreError};
 
 use crate::{
     ApiError, App, Signer,
@@ -14,17 +15,24 @@ use crate::{
 
 /// Begins a session and answers with its first token.
 ///
+/// - `proof`: by a password the session is a new one; by another session it carries that one on, which ends.
+///
 /// # Errors
 ///
-/// [`ApiError::InvalidCredentials`] if the user was removed or disabled at this moment.
+/// [`ApiError::InvalidCredentials`] if the proof no longer holds, or the user was removed or disabled meanwhile.
 pub(crate) async fn answer(
     app: &App,
     signer: &Signer,
     request: &Request,
     user: &User,
-    source: Source,
+    proof: Proof<'_>,
 ) -> Result<Response, ApiError> {
     let now = app.clock.now();
+    let (source, began_at, ends_at) = match proof {
+        Proof::Password { .. } => (Source::Password, now, now + session::ABSOLUTE_LIMIT),
+        // However often somebody switches, the limit is that of the sign-in.
+        Proof::Session(before) => (Source::Switch, before.signed_in_at(), before.ends_at),
+    };
     let sign_in = SignIn {
         user: user.uid,
         tenant: user.tenant,
@@ -32,7 +40,8 @@ pub(crate) async fn answer(
         source,
         api_key: None,
     };
-    let claims = Claims::sign_in(&app.realm(), &sign_in, TokenUid::from_bytes(app.entropy.uid()), now);
+    let jti = TokenUid::from_bytes(app.entropy.uid());
+    let claims = Claims::sign_in(&app.realm(), &sign_in, jti, now).begun_at(began_at);
     // Before the session is written, since after that nothing may fail.
     let token = signer.sign(app, &claims).await?;
     let answer = token_answer::answer(app, request, &token, &claims)?;
@@ -43,11 +52,11 @@ pub(crate) async fn answer(
         created_at: now,
         last_used_at: now,
         revoked_at: None,
-        ends_at: now + session::ABSOLUTE_LIMIT,
+        ends_at,
     };
-    match app.store.begin_session(&session).await {
+    match app.store.begin_session(&session, user, proof).await {
         Ok(()) => Ok(answer),
-        Err(store::StoreError::Conflict) => Err(ApiError::InvalidCredentials),
+        Err(StoreError::Conflict) => Err(ApiError::InvalidCredentials),
         Err(error) => Err(error.into()),
     }
 }

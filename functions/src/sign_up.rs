@@ -57,7 +57,7 @@ async fn sign_up(app: &App, request: Request) -> Result<Response, ApiError> {
     }
     let (token, once) = mail::one_time(app, &address, purpose);
     let letter = mail::sign_up(app, org_name.as_str(), &token);
-    mail::send(app, &address, mail::Kind::SignUp, Some(letter), Some(&once)).await?;
+    mail::send(app, &address, mail::Kind::SignUp, letter, Some(&once), true).await?;
     Ok(http::no_content())
 }
 
@@ -65,7 +65,7 @@ async fn sign_up(app: &App, request: Request) -> Result<Response, ApiError> {
 async fn activate(app: &App, request: Request) -> Result<Response, ApiError> {
     let token = OneTimeToken::parse(&http::path_parameter(&request, "signupToken"))
         .map_err(|_| ApiError::InvalidOneTimeToken)?;
-    let once = app.store.once(&token.digest()).await?.filter(|once| once.is_usable(app.clock.now()));
+    let once = app.store.once(&token.digest()).await?.filter(|once| once.is_usable(None, app.clock.now()));
     let once = once.ok_or(ApiError::InvalidOneTimeToken)?;
     let Purpose::SignUp(sign_up) = &once.purpose else { return Err(ApiError::InvalidOneTimeToken) };
 
@@ -77,16 +77,17 @@ async fn activate(app: &App, request: Request) -> Result<Response, ApiError> {
         first_name: sign_up.first_name.clone(),
         last_name: sign_up.last_name.clone(),
         roles: vec![role::TENANT_ADMIN.uid],
-        // The link has proven the address; without a password nobody gets in all the same.
-        is_active: true,
+        // Until a password is set by the same link: whatever the address had before must not open this.
+        is_active: false,
+        is_pending: true,
         created_at: app.clock.now(),
         login_mode: LoginMode::default(),
         last_sign_in: None,
         signed_out_at: None,
     };
     let project = Project { uid: ProjectUid::from_bytes(app.entropy.uid()), name: DEFAULT_PROJECT.to_owned() };
-    let next = OneTime { purpose: Purpose::Activate { tenant: tenant.uid, user: admin.uid }, ..once };
-    match app.store.create_tenant(&tenant, &project, &admin, Some(&next)).await {
+    let next = OneTime { purpose: Purpose::Activate { tenant: tenant.uid, user: admin.uid }, ..once.clone() };
+    match app.store.create_tenant(&tenant, &project, &admin, Some((&once, &next))).await {
         Ok(()) => Ok(http::no_content()),
         Err(CreateTenantRefused::NameTaken) => Err(ApiError::OrgNameTaken),
         Err(CreateTenantRefused::Store(store::StoreError::Conflict)) => Err(ApiError::InvalidOneTimeToken),

@@ -8,7 +8,7 @@ async fn main() -> Result<(), Error> {
     http::init_log();
     let (app, ses) = (&App::from_env()?, &mailer::Ses::from_env()?);
     let handle = |event: LambdaEvent<_>| async {
-        mailer::handle(app, event.payload, |mail| ses.carry(mail)).await.map_err(Error::from)
+        Ok::<_, Error>(mailer::handle(app, event.payload, |mail| ses.carry(mail)).await)
     };
     lambda_runtime::run(service_fn(handle)).await
 }

@@ -27,7 +27,7 @@ pub(super) async fn handle(app: &App, request: Request) -> Result<Response, ApiE
     let (org_name, redirect_url) = match http::query_parameter(&request, "orgName").filter(|name| !name.is_empty()) {
         None => (String::new(), format!("{public_url}/")),
         Some(name) => {
-            let name = OrgName::folded(&name);
+            let name = OrgName::parse(&name).map_err(|_| ApiError::NotFound)?;
             app.store.tenant_named(&name).await?.ok_or(ApiError::NotFound)?;
             (name.to_string(), super::url_of(app, &name))
         }

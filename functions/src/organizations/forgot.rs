@@ -17,9 +17,9 @@ pub(super) async fn handle(app: &App, request: Request) -> Result<Response, ApiE
         return Ok(http::no_content());
     }
     let person = app.store.person(address.canonical()).await?;
-    let names: Vec<_> = person.memberships.iter().map(|membership| &membership.org_name).collect();
+    let names: Vec<_> = person.accepted().map(|membership| &membership.org_name).collect();
     let urls: Vec<(String, String)> = names.iter().map(|name| (name.to_string(), super::url_of(app, name))).collect();
     let letter = mail::organizations(app, &address, &urls);
-    mail::send(app, &address, mail::Kind::Organizations, (!urls.is_empty()).then_some(letter), None).await?;
+    mail::send(app, &address, mail::Kind::Organizations, letter, None, !urls.is_empty()).await?;
     Ok(http::no_content())
 }

@@ -59,7 +59,7 @@ fn url_of(app: &App, org_name: &OrgName) -> String {
 
 /// The tenant that the path names.
 async fn named_tenant(app: &App, request: &Request) -> Result<Tenant, ApiError> {
-    let name = OrgName::folded(&http::path_parameter(request, "orgName"));
+    let name = OrgName::parse(&http::path_parameter(request, "orgName")).map_err(|_| ApiError::NotFound)?;
     let uid = app.store.tenant_named(&name).await?.ok_or(ApiError::NotFound)?;
     app.store.tenant(uid).await?.ok_or(ApiError::NotFound)
 }

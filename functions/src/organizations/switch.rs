@@ -1,6 +1,7 @@
 //! `POST /v1/auth/org/{orgName}/switch`: signs the caller in to another of their organizations without a password.
 
-use domain::{EmailAddress, principal::Credential, tenant::OrgName, token::Source};
+use domain::{EmailAddress, principal::Credential, tenant::OrgName};
+use store::Proof;
 
 use crate::{
     ApiError, App, Signer, caller,
@@ -11,15 +12,15 @@ use crate::{
 pub(super) async fn handle(app: &App, signer: &Signer, request: Request) -> Result<Response, ApiError> {
     let principal = caller::principal(app, &request).await?;
     // A key opens one tenant, and so does whatever is born of it.
-    match &principal.credential {
-        Credential::Token { claims, .. } if claims.kuid.is_none() => {}
+    let session = match principal.credential {
+        Credential::Token { claims, session: Some(session), .. } if claims.kuid.is_none() => session,
         _ => return Err(ApiError::NotByApiKey),
-    }
+    };
     let target = OrgName::folded(&http::path_parameter(&request, "orgName"));
     let address = EmailAddress::parse(&principal.user.email).map_err(|error| ApiError::Internal(error.into()))?;
     let person = app.store.person(address.canonical()).await?;
     let memberships = person::active_memberships(app, &person).await?;
     let found = memberships.into_iter().find(|(tenant, _)| tenant.org_name == target);
     let (_, user) = found.ok_or(ApiError::AccessDenied)?;
-    sign_in::answer(app, signer, &request, &user, Source::Switch).await
+    sign_in::answer(app, signer, &request, &user, Proof::Session(&session)).await
 }

@@ -1,12 +1,12 @@
 //! Setting a password by the link of a mail, which is good for that once.
 
 use domain::{
-    User,
-    once::{OneTime, OneTimeToken, Purpose},
+    TenantUid, User, UserUid,
+    once::{OneTimeToken, Purpose},
     password::Password,
 };
 use serde::Deserialize;
-use store::StoreError;
+use store::{Membership, NewPassword, Person, StoreError};
 
 use crate::{
     ApiError, App,
@@ -19,44 +19,76 @@ struct Body {
     password: String,
 }
 
+/// How often setting is tried again that met a change of the user.
+const ATTEMPTS: usize = 3;
+
+/// Organizations that one person may belong to.
+const MAX_MEMBERSHIPS: usize = 40;
+
 /// `PATCH /v1/auth/password/{passwordToken}/reset`.
 pub(super) async fn reset(app: &App, request: Request) -> Result<Response, ApiError> {
-    let once = usable(app, &request).await?;
-    match once.purpose {
-        Purpose::ResetPassword => set(app, &request, once, None).await,
-        _ => Err(ApiError::InvalidOneTimeToken),
-    }
+    set(app, &request, |purpose| (*purpose == Purpose::ResetPassword).then_some(None)).await
 }
 
-/// `PATCH /v1/auth/password/{passwordToken}/activate`: makes the user active too.
+/// `PATCH /v1/auth/password/{passwordToken}/activate`: makes the pending user active too.
 pub(super) async fn activate(app: &App, request: Request) -> Result<Response, ApiError> {
-    let once = usable(app, &request).await?;
-    match once.purpose {
-        Purpose::Activate { tenant, user } => {
-            // Removed since the mail was sent, perhaps.
-            let user = app.store.user(tenant, user).await?.ok_or(ApiError::InvalidOneTimeToken)?;
-            set(app, &request, once, Some(user)).await
+    set(app, &request, |purpose| match purpose {
+        Purpose::Activate { tenant, user } => Some(Some((*tenant, *user))),
+        _ => None,
+    })
+    .await
+}
+
+/// - `wanted`: whom a token of this purpose makes active; `None` if it is for something else.
+///
+/// Whether a token is none, another kind, used or expired, it is refused alike.
+async fn set(
+    app: &App,
+    request: &Request,
+    wanted: impl Fn(&Purpose) -> Option<Option<(TenantUid, UserUid)>>,
+) -> Result<Response, ApiError> {
+    let refused = || ApiError::InvalidOneTimeToken;
+    let token = OneTimeToken::parse(&http::path_parameter(request, "passwordToken")).map_err(|_| refused())?;
+    for _ in 0..ATTEMPTS {
+        let once = app.store.once(&token.digest()).await?.ok_or_else(refused)?;
+        let joining = wanted(&once.purpose).ok_or_else(refused)?;
+        let person = app.store.person(&once.address).await?;
+        if !once.is_usable(person.password_changed_at, app.clock.now()) {
+            return Err(refused());
         }
-        _ => Err(ApiError::InvalidOneTimeToken),
+        let body: Body = http::body(request)?;
+        let activated = match joining {
+            None => None,
+            Some((tenant, user)) => Some(pending(app, &person, tenant, user).await?),
+        };
+        let joining = joining.map(|(tenant, _)| tenant);
+        let password = Password::new(body.password);
+        let hash = person::hash_new_password(app, &once.address, &person, joining, password).await?;
+        let new = NewPassword {
+            address: &once.address,
+            hash: &hash,
+            verified_hash: None,
+            users: &person::users_of(&person),
+            used: Some(&once),
+            activated,
+        };
+        match app.store.set_password(&new, app.clock.now()).await {
+            Ok(()) => return Ok(http::no_content()),
+            // Used meanwhile, or the user was changed: see what is there now.
+            Err(StoreError::Conflict) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
+    Err(ApiError::Conflict)
 }
 
-/// The token of the path. Whether it is none, another kind, used or expired, it is refused alike.
-async fn usable(app: &App, request: &Request) -> Result<OneTime, ApiError> {
-    let token = http::path_parameter(request, "passwordToken");
-    let token = OneTimeToken::parse(&token).map_err(|_| ApiError::InvalidOneTimeToken)?;
-    let once = app.store.once(&token.digest()).await?;
-    once.filter(|once| once.is_usable(app.clock.now())).ok_or(ApiError::InvalidOneTimeToken)
-}
-
-async fn set(app: &App, request: &Request, once: OneTime, activated: Option<User>) -> Result<Response, ApiError> {
-    let body: Body = http::body(request)?;
-    let person = app.store.person(&once.address).await?;
-    let users = person::users_of(&person);
-    let hash = person::hash_new_password(app, &once.address, &person, Password::new(body.password)).await?;
-    match app.store.set_password(&once.address, &hash, &users, Some(&once), activated.as_ref(), app.clock.now()).await {
-        Ok(()) => Ok(http::no_content()),
-        Err(StoreError::Conflict) => Err(ApiError::InvalidOneTimeToken),
-        Err(error) => Err(error.into()),
+/// The user whom an invitation makes active, if it still can.
+async fn pending(app: &App, person: &Person, tenant: TenantUid, user: UserUid) -> Result<(User, Membership), ApiError> {
+    let found = app.store.user(tenant, user).await?.filter(|user| user.is_pending);
+    let membership = person.memberships.iter().find(|membership| membership.user == user);
+    let (Some(user), Some(membership)) = (found, membership) else { return Err(ApiError::InvalidOneTimeToken) };
+    if person.accepted().count() >= MAX_MEMBERSHIPS {
+        return Err(ApiError::TooManyMemberships(MAX_MEMBERSHIPS));
     }
+    Ok((user, membership.clone()))
 }

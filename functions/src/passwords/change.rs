@@ -2,7 +2,7 @@
 
 use domain::{EmailAddress, Permission, Principal, UserUid, password::Password, principal::Credential};
 use serde::Deserialize;
-use store::Person;
+use store::{NewPassword, Person};
 
 use crate::{
     ApiError, App, caller,
@@ -28,7 +28,7 @@ pub(super) async fn own(app: &App, request: Request) -> Result<Response, ApiErro
         return Err(ApiError::InvalidCredentials);
     }
     let person = person::check_password(app, &address, Password::new(body.current_password)).await?;
-    set(app, &address, &person, body.new_password).await
+    set(app, &address, &person, true, body.new_password).await
 }
 
 #[derive(Deserialize)]
@@ -48,7 +48,7 @@ pub(super) async fn of_user(app: &App, request: Request) -> Result<Response, Api
         let address = own_address(&principal)?;
         let current = Password::new(body.current_password.unwrap_or_default());
         let person = person::check_password(app, &address, current).await?;
-        return set(app, &address, &person, body.new_password).await;
+        return set(app, &address, &person, true, body.new_password).await;
     }
     if !principal.has(Permission::UserUpdate) {
         return Err(ApiError::Forbidden(Permission::UserUpdate));
@@ -57,10 +57,10 @@ pub(super) async fn of_user(app: &App, request: Request) -> Result<Response, Api
     let address = EmailAddress::parse(&user.email)?;
     let person = app.store.person(address.canonical()).await?;
     // The password opens every organization of the person, of which this admin has a say in one only.
-    if person.memberships.len() > 1 || !principal.may_act_as(&user) {
+    if user.is_pending || person.memberships.len() > 1 || !principal.may_act_as(&user) {
         return Err(ApiError::NotTheirsAlone);
     }
-    set(app, &address, &person, body.new_password).await
+    set(app, &address, &person, false, body.new_password).await
 }
 
 fn refuse_api_key(principal: &Principal) -> Result<(), ApiError> {
@@ -74,9 +74,24 @@ fn own_address(principal: &Principal) -> Result<EmailAddress, ApiError> {
     EmailAddress::parse(&principal.user.email).map_err(|error| ApiError::Internal(error.into()))
 }
 
-async fn set(app: &App, address: &EmailAddress, person: &Person, new_password: String) -> Result<Response, ApiError> {
-    let hash = person::hash_new_password(app, address.canonical(), person, Password::new(new_password)).await?;
-    let users = person::users_of(person);
-    app.store.set_password(address.canonical(), &hash, &users, None, None, app.clock.now()).await?;
+/// - `was_verified`: whether the old password was given, which must then still be the old one.
+async fn set(
+    app: &App,
+    address: &EmailAddress,
+    person: &Person,
+    was_verified: bool,
+    new_password: String,
+) -> Result<Response, ApiError> {
+    let password = Password::new(new_password);
+    let hash = person::hash_new_password(app, address.canonical(), person, None, password).await?;
+    let new = NewPassword {
+        address: address.canonical(),
+        hash: &hash,
+        verified_hash: person.password_hash.as_deref().filter(|_| was_verified),
+        users: &person::users_of(person),
+        used: None,
+        activated: None,
+    };
+    app.store.set_password(&new, app.clock.now()).await?;
     Ok(http::no_content())
 }

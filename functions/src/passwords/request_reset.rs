@@ -39,6 +39,6 @@ async fn mail_link(app: &App, address: &EmailAddress) -> Result<(), ApiError> {
     let person = app.store.person(address.canonical()).await?;
     let (token, once) = mail::one_time(app, address, Purpose::ResetPassword);
     let letter = mail::reset(app, address, &token);
-    let is_known = !person.memberships.is_empty();
-    mail::send(app, address, mail::Kind::Reset, is_known.then_some(letter), is_known.then_some(&once)).await
+    let is_known = person.accepted().next().is_some();
+    mail::send(app, address, mail::Kind::Reset, letter, Some(&once), is_known).await
 }

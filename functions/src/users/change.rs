@@ -51,6 +51,8 @@ pub(super) async fn patch(app: &App, request: Request) -> Result<Response, ApiEr
             match (operation.path.as_str(), &operation.value) {
                 ("/spec/firstName", Value::String(name)) => user.first_name = person_name("/spec/firstName", name)?,
                 ("/spec/lastName", Value::String(name)) => user.last_name = person_name("/spec/lastName", name)?,
+                // Only the person can accept an invitation; it is taken back by removing the user.
+                ("/status/isActive", Value::Bool(_)) if user.is_pending => return Err(ApiError::Pending),
                 ("/status/isActive", Value::Bool(is_active)) if user.uid != principal.user.uid => {
                     user.is_active = *is_active;
                 }

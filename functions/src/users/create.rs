@@ -30,6 +30,7 @@ pub(super) async fn handle(app: &App, request: Request) -> Result<Response, ApiE
         roles,
         // Until the invitation is followed.
         is_active: false,
+        is_pending: true,
         created_at: app.clock.now(),
         login_mode: spec.login_mode,
         last_sign_in: None,

@@ -1,6 +1,6 @@
 //! `DELETE /v1/users/{uid}`: removes a user with all of their API keys.
 
-use domain::{Permission, User};
+use domain::{EmailAddress, Permission, User};
 use store::{ChangeUserRefused, StoreError};
 
 use crate::{
@@ -18,14 +18,23 @@ pub(super) async fn handle(app: &App, request: Request) -> Result<Response, ApiE
     // First, so that with the first write everything of theirs is dead, whatever becomes of the rest.
     let disabled = User { is_active: false, ..user.clone() };
     app.store.replace_user(&user, &disabled).await.map_err(refused)?;
-    for key in app.store.api_keys_of_user(user.tenant, user.uid).await? {
-        match app.store.delete_api_key(&key).await {
-            Ok(()) | Err(StoreError::Conflict) => {}
-            Err(error) => return Err(error.into()),
+    let address = EmailAddress::parse(&user.email).map_err(|error| ApiError::Internal(error.into()))?;
+    for _ in 0..super::ATTEMPTS {
+        for key in app.store.api_keys_of_user(user.tenant, user.uid).await? {
+            match app.store.delete_api_key(&key).await {
+                Ok(()) | Err(StoreError::Conflict) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let is_last = app.store.person(address.canonical()).await?.memberships.len() <= 1;
+        match app.store.delete_user(&disabled, is_last).await {
+            Ok(()) => return Ok(http::no_content()),
+            // A key came to be in between.
+            Err(ChangeUserRefused::Store(StoreError::Conflict)) => {}
+            Err(error) => return Err(refused(error)),
         }
     }
-    app.store.delete_user(&disabled).await.map_err(refused)?;
-    Ok(http::no_content())
+    Err(ApiError::Conflict)
 }
 
 fn refused(refused: ChangeUserRefused) -> ApiError {

@@ -1,5 +1,7 @@
 //! Reading users: one, a page, all in short, and by a filter.
 
+use std::cmp::Ordering;
+
 use domain::{Permission, User};
 use serde::Deserialize;
 
@@ -21,7 +23,7 @@ pub(super) async fn one(app: &App, request: Request) -> Result<Response, ApiErro
 pub(super) async fn handle(app: &App, request: Request) -> Result<Response, ApiError> {
     let mut users = sorted(app, &request).await?;
     if let Some(filters) = http::query_parameter(&request, "filters").filter(|filters| !filters.is_empty()) {
-        for term in filters.split("AND") {
+        for term in filters.replace("ANDspec.", "\0spec.").replace("ANDmetadata.", "\0metadata.").split('\0') {
             let (path, value) = term.split_once('=').ok_or(ApiError::Filters)?;
             match path.trim() {
                 "metadata.name" => users.retain(|user| user.name() == value),
@@ -105,15 +107,18 @@ pub(super) async fn summary(app: &App, request: Request) -> Result<Response, Api
     // The first criterion is the strongest, so it is applied last.
     for Object(sort) in sort.into_iter().rev() {
         match sort.field.as_str() {
-            "name" => users.sort_by_key(User::name),
-            "creationTimestamp" => users.sort_by_key(|user| user.created_at),
+            "name" => users.sort_by(|one, other| ordered(&sort.order, one.name().cmp(&other.name()))),
+            "creationTimestamp" => {
+                users.sort_by(|one, other| ordered(&sort.order, one.created_at.cmp(&other.created_at)));
+            }
             _ => return Err(ApiError::Field { field: "sort.field".to_owned() }),
-        }
-        if sort.order == "desc" {
-            users.reverse();
         }
     }
     Ok(http::ok(&Items { items: users.iter().map(Summary::from).collect() }))
+}
+
+fn ordered(order: &str, ascending: Ordering) -> Ordering {
+    if order == "desc" { ascending.reverse() } else { ascending }
 }
 
 async fn sorted(app: &App, request: &Request) -> Result<Vec<User>, ApiError> {

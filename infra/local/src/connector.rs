@@ -115,7 +115,7 @@ impl HttpConnector for Guarded {
             accesses.iter().filter_map(|access| self.resources.get(&access.table).cloned()).collect();
         tables.sort_unstable();
         tables.dedup();
-        trace::note(trace::Operation { name: name.to_owned(), tables });
+        trace::note(trace::Operation { name: name.to_owned(), tables, accesses: accesses.len() });
         let allowed = self
             .policy
             .as_ref()

@@ -98,6 +98,7 @@ pub fn draw_user(
         last_name: last_name.to_owned(),
         roles: roles.to_vec(),
         is_active: true,
+        is_pending: false,
         created_at: now,
         login_mode: LoginMode::default(),
         last_sign_in: None,

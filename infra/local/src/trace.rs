@@ -11,6 +11,8 @@ pub struct Operation {
     pub name: String,
     /// The tables it names, by their resources in the template.
     pub tables: Vec<String>,
+    /// How many tables it reads or items it writes.
+    pub accesses: usize,
 }
 
 impl Operation {

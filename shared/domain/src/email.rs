@@ -32,6 +32,7 @@ impl EmailAddress {
         };
         let is_address = typed.len() <= MAX_CHARS
             && all(local, b"._%+-")
+            && !local.split('.').any(str::is_empty)
             && all(name, b".-")
             && !name.split('.').any(str::is_empty)
             && top_level.len() >= 2
@@ -95,6 +96,8 @@ mod tests {
             "ines@northwind.e",
             "ines@.example",
             "ines@northwind..example",
+            ".ines@northwind.example",
+            "ines..alba@northwind.example",
             "ines@northwind.example,x@evil.example",
             "ines@northwind.example x@evil.example",
             "ines@northwind.example\r\nBcc: x@evil.example",

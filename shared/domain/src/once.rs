@@ -104,8 +104,12 @@ pub struct OneTime {
 
 impl OneTime {
     /// Whether it can still be used.
-    pub fn is_usable(&self, now: Timestamp) -> bool {
-        now < self.expires_at
+    ///
+    /// - `password_changed_at`: when the password was last set; what was mailed before to set another one is void.
+    pub fn is_usable(&self, password_changed_at: Option<Timestamp>, now: Timestamp) -> bool {
+        let is_void = self.purpose == Purpose::ResetPassword
+            && password_changed_at.is_some_and(|changed_at| self.expires_at <= changed_at + LIFETIME);
+        now < self.expires_at && !is_void
     }
 }
 

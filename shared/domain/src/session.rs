@@ -37,6 +37,11 @@ pub struct Session {
 }
 
 impl Session {
+    /// When the person signed in, however often they have switched since.
+    pub fn signed_in_at(&self) -> Timestamp {
+        Timestamp::from_millis(self.ends_at.millis() - i64::try_from(ABSOLUTE_LIMIT.as_millis()).unwrap_or_default())
+    }
+
     /// Whether it has not been in real use for longer than the tenant allows.
     pub fn is_idle(&self, idle_minutes: u32, now: Timestamp) -> bool {
         self.last_used_at + Duration::from_mins(idle_minutes.into()) + USE_RESOLUTION < now

@@ -26,6 +26,9 @@ pub struct User {
     pub roles: Vec<RoleUid>,
     /// Whether the user may do anything at all.
     pub is_active: bool,
+    /// Whether the person has yet to follow the link that proves the address to be theirs. Nobody else can make such a
+    /// user active, nor does such a user touch anything of the person's.
+    pub is_pending: bool,
     /// When it was made.
     pub created_at: Timestamp,
     /// What the person chose to see: `dev` or `devops`.

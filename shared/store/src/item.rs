@@ -187,6 +187,7 @@ pub(crate) fn user(item: Item) -> Result<User, StoreError> {
         last_name: row.last_name,
         roles: row.roles,
         is_active: row.is_active,
+        is_pending: row.is_pending,
         created_at: Timestamp::from_millis(row.created_at),
         login_mode: row.login_mode,
         last_sign_in: row.last_sign_in.map(Timestamp::from_millis),
@@ -203,6 +204,8 @@ struct UserRow {
     last_name: String,
     roles: Vec<RoleUid>,
     is_active: bool,
+    #[serde(default)]
+    is_pending: bool,
     created_at: i64,
     #[serde(default)]
     login_mode: LoginMode,
@@ -222,6 +225,7 @@ impl From<&User> for UserRow {
             last_name: user.last_name.clone(),
             roles: user.roles.clone(),
             is_active: user.is_active,
+            is_pending: user.is_pending,
             created_at: user.created_at.millis(),
             login_mode: user.login_mode,
             last_sign_in: user.last_sign_in.map(Timestamp::millis),

@@ -92,6 +92,11 @@ pub(crate) fn mailed(address: &str, kind: &str) -> ItemKey {
     ItemKey::new(format!("MAILED#{address}"), kind)
 }
 
+/// Where something is written that nobody looks for.
+pub(crate) fn decoy(uid: &str, number: usize) -> ItemKey {
+    ItemKey::new(format!("MAILED#nobody-{uid}"), number.to_string())
+}
+
 pub(crate) fn mail(uid: &str) -> ItemKey {
     ItemKey::new(format!("MAIL#{uid}"), "MAIL")
 }

@@ -22,7 +22,7 @@ mod users;
 pub use api_keys::{CreateRefused, ReplaceRefused};
 pub use error::StoreError;
 pub use item::OutgoingMail;
-pub use people::{Membership, Person};
+pub use people::{Membership, NewPassword, Person, PostedMail, Proof};
 pub use signing_keys::SigningKeyRecord;
 pub use tenants::CreateTenantRefused;
 pub use users::{ChangeUserRefused, CreateUserRefused};

@@ -3,7 +3,7 @@
 //!
 //! All of it lies in one partition, so that signing in reads it at once.
 
-use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Put, TransactWriteItem};
 use domain::{TenantUid, Timestamp, User, UserUid, login::Attempts, once::OneTime, session::Session, tenant::OrgName};
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +23,8 @@ const ATTEMPTS_KEPT_SECS: i64 = 86_400;
 pub struct Person {
     /// The hash of the password, once one was set, in PHC form.
     pub password_hash: Option<String>,
+    /// When it was set.
+    pub password_changed_at: Option<Timestamp>,
     /// Attempts at the password.
     pub attempts: Attempts,
     /// The tenants that the person belongs to, in the order of their names.
@@ -38,6 +40,15 @@ pub struct Membership {
     pub org_name: OrgName,
     /// The user whom the person is there.
     pub user: UserUid,
+    /// Whether the person has followed the invitation. Until then it is only somebody's wish.
+    pub is_accepted: bool,
+}
+
+impl Person {
+    /// The memberships that the person has accepted.
+    pub fn accepted(&self) -> impl Iterator<Item = &Membership> {
+        self.memberships.iter().filter(|membership| membership.is_accepted)
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -45,18 +56,20 @@ pub(crate) struct MembershipRow {
     tenant: TenantUid,
     org_name: String,
     user: UserUid,
+    is_accepted: bool,
 }
 
 impl From<&Membership> for MembershipRow {
     fn from(membership: &Membership) -> Self {
-        let Membership { tenant, org_name, user } = membership;
-        Self { tenant: *tenant, org_name: org_name.to_string(), user: *user }
+        let Membership { tenant, org_name, user, is_accepted } = membership;
+        Self { tenant: *tenant, org_name: org_name.to_string(), user: *user, is_accepted: *is_accepted }
     }
 }
 
 #[derive(Debug, Deserialize)]
 struct LoginRow {
     password_hash: String,
+    changed_at: i64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -75,7 +88,11 @@ impl Store {
         let mut person = Person::default();
         for found in self.query_prefix(&keys::person_partition(address), "").await? {
             match found.get("sk").and_then(|sk| sk.as_s().ok()).map(String::as_str) {
-                Some(keys::LOGIN) => person.password_hash = Some(item::read::<LoginRow>(found)?.password_hash),
+                Some(keys::LOGIN) => {
+                    let row: LoginRow = item::read(found)?;
+                    person.password_hash = Some(row.password_hash);
+                    person.password_changed_at = Some(Timestamp::from_millis(row.changed_at));
+                }
                 Some(keys::ATTEMPTS) => {
                     let row: AttemptsRow = item::read(found)?;
                     let paused_until = row.paused_until.map(Timestamp::from_millis);
@@ -83,8 +100,12 @@ impl Store {
                 }
                 _ => {
                     let row: MembershipRow = item::read(found)?;
-                    let org_name = OrgName::folded(&row.org_name);
-                    person.memberships.push(Membership { tenant: row.tenant, org_name, user: row.user });
+                    person.memberships.push(Membership {
+                        tenant: row.tenant,
+                        org_name: OrgName::folded(&row.org_name),
+                        user: row.user,
+                        is_accepted: row.is_accepted,
+                    });
                 }
             }
         }
@@ -110,15 +131,14 @@ impl Store {
         if let Some(until) = after.paused_until {
             attempts.insert("paused_until".to_owned(), number(until.millis()));
         }
-        let put = self
-            .client
-            .put_item()
-            .table_name(&self.tables.tenants)
-            .set_item(Some(attempts))
-            .condition_expression("(attribute_not_exists(pk) AND :before = :none) OR #count = :before")
-            .expression_attribute_names("#count", "count")
-            .expression_attribute_values(":before", number(before.count))
-            .expression_attribute_values(":none", number(0));
+        let put = self.client.put_item().table_name(&self.tables.tenants).set_item(Some(attempts));
+        let put = match before.count {
+            0 => put.condition_expression("attribute_not_exists(pk)"),
+            count => put
+                .condition_expression("#count = :before")
+                .expression_attribute_names("#count", "count")
+                .expression_attribute_values(":before", number(count)),
+        };
         put.send().await?;
         Ok(())
     }
@@ -136,24 +156,68 @@ impl Store {
 
     /// Begins a session, and notes at the user when they last signed in.
     ///
+    /// - `user`: as it was read when the person was recognised.
+    /// - `proof`: by what, so that a change of the password in between is not missed.
+    ///
     /// # Errors
     ///
-    /// [`StoreError::Conflict`] if the user was removed or disabled meanwhile.
-    pub async fn begin_session(&self, session: &Session) -> Result<(), StoreError> {
-        let user = Change {
+    /// [`StoreError::Conflict`] if that no longer holds, or if the user was changed, removed or disabled meanwhile.
+    pub async fn begin_session(&self, session: &Session, user: &User, proof: Proof<'_>) -> Result<(), StoreError> {
+        let now = number(session.created_at.millis());
+        let mut profile = Change {
             table: self.tables.tenants.clone(),
-            key: keys::user(session.user).item(),
+            key: keys::user(user.uid).item(),
             expression: "SET #signed_in = :now".to_owned(),
             condition: "#tenant = :tenant AND #active = :true".to_owned(),
-            names: vec![("#signed_in", "last_sign_in"), ("#tenant", "tenant"), ("#active", "is_active")],
-            values: vec![
-                (":now", number(session.created_at.millis())),
-                (":tenant", text(session.tenant)),
-                (":true", AttributeValue::Bool(true)),
+            names: vec![
+                ("#signed_in", "last_sign_in"),
+                ("#tenant", "tenant"),
+                ("#active", "is_active"),
+                ("#out", "signed_out_at"),
             ],
+            values: vec![(":now", now.clone()), (":tenant", text(user.tenant)), (":true", AttributeValue::Bool(true))],
         };
-        let writes = vec![self.put_new(item::of_session(session)?), user.build()];
+        match user.signed_out_at {
+            None => profile.condition.push_str(" AND attribute_not_exists(#out)"),
+            Some(out_at) => {
+                profile.condition.push_str(" AND #out = :out");
+                profile.values.push((":out", number(out_at.millis())));
+            }
+        }
+        let index = Change {
+            table: self.tables.tenants.clone(),
+            key: keys::user_index(user.tenant, user.uid).item(),
+            expression: "SET #signed_in = :now".to_owned(),
+            condition: "attribute_exists(pk)".to_owned(),
+            names: vec![("#signed_in", "last_sign_in")],
+            values: vec![(":now", now.clone())],
+        };
+        let mut writes = vec![self.put_new(item::of_session(session)?), profile.build(), index.build()];
+        match proof {
+            Proof::Password { address, hash } => writes.push(self.check_password_hash(address, hash)),
+            Proof::Session(before) => {
+                let ended = Change {
+                    table: self.tables.tenants.clone(),
+                    key: keys::session(before.uid).item(),
+                    expression: "SET #revoked = :now".to_owned(),
+                    condition: "attribute_exists(pk) AND attribute_not_exists(#revoked)".to_owned(),
+                    names: vec![("#revoked", "revoked_at")],
+                    values: vec![(":now", now)],
+                };
+                writes.push(ended.build());
+            }
+        }
         Ok(self.transact(writes).await?)
+    }
+
+    fn check_password_hash(&self, address: &str, hash: &str) -> TransactWriteItem {
+        let check = ConditionCheck::builder()
+            .table_name(&self.tables.tenants)
+            .set_key(Some(keys::login(address).item()))
+            .condition_expression("#hash = :hash")
+            .expression_attribute_names("#hash", "password_hash")
+            .expression_attribute_values(":hash", text(hash));
+        TransactWriteItem::builder().condition_check(check.build().expect("table, key and condition are set")).build()
     }
 
     /// Notes that a session is in real use, at most as often as the caller decides.
@@ -175,30 +239,32 @@ impl Store {
         Ok(())
     }
 
-    /// Sets the password of a person and ends all of their sessions, in every tenant. API keys live on.
-    ///
-    /// - `users`: the users of all memberships.
-    /// - `used`: the one-time token by which it is set, which is used up with it.
-    /// - `activated`: the user whom that token makes active, as it was read.
+    /// Sets the password of a person, ends all of their sessions in every tenant, and forgets the attempts at it. API
+    /// keys live on.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Conflict`] if the token was used already or a user was removed.
-    pub async fn set_password(
-        &self,
-        address: &str,
-        password_hash: &str,
-        users: &[UserUid],
-        used: Option<&OneTime>,
-        activated: Option<&User>,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let mut login = keys::login(address).item();
-        login.insert("password_hash".to_owned(), text(password_hash));
+    /// [`StoreError::Conflict`] if what it rests upon no longer holds: the token was used, the password or the user
+    /// changed since they were read.
+    pub async fn set_password(&self, new: &NewPassword<'_>, now: Timestamp) -> Result<(), StoreError> {
+        let mut login = keys::login(new.address).item();
+        login.insert("password_hash".to_owned(), text(new.hash));
         login.insert("changed_at".to_owned(), number(now.millis()));
-        let mut writes = vec![self.put_any(login)];
-        for user in users {
-            let mut change = Change {
+        let put = Put::builder().table_name(&self.tables.tenants).set_item(Some(login));
+        let put = match new.verified_hash {
+            None => put,
+            Some(hash) => put
+                .condition_expression("#hash = :hash")
+                .expression_attribute_names("#hash", "password_hash")
+                .expression_attribute_values(":hash", text(hash)),
+        };
+        let mut writes = vec![
+            TransactWriteItem::builder().put(put.build().expect("table and item are set")).build(),
+            self.delete(&keys::attempts(new.address)),
+        ];
+        let activated = new.activated.as_ref().map(|(user, _)| user.uid);
+        for user in new.users.iter().filter(|user| activated != Some(**user)) {
+            let change = Change {
                 table: self.tables.tenants.clone(),
                 key: keys::user(*user).item(),
                 expression: "SET #out = :now".to_owned(),
@@ -206,17 +272,14 @@ impl Store {
                 names: vec![("#out", "signed_out_at")],
                 values: vec![(":now", number(now.millis()))],
             };
-            if activated.is_some_and(|activated| activated.uid == *user) {
-                change.expression.push_str(", #active = :true");
-                change.names.push(("#active", "is_active"));
-                change.values.push((":true", AttributeValue::Bool(true)));
-            }
             writes.push(change.build());
         }
-        if let Some(user) = activated.filter(|user| !user.is_active) {
-            writes.extend(self.activation(user)?);
+        if let Some((user, membership)) = &new.activated {
+            writes.extend(self.activation(user, now)?);
+            let accepted = Membership { is_accepted: true, ..membership.clone() };
+            writes.push(self.put_any(of_membership(new.address, &accepted)?));
         }
-        writes.extend(used.map(|once| self.use_up(once)));
+        writes.extend(new.used.map(|once| self.delete_if(&keys::once(&once.digest), "attribute_exists(pk)")));
         Ok(self.transact(writes).await?)
     }
 
@@ -230,8 +293,10 @@ impl Store {
     }
 
     /// Puts a mail of a kind into the outbox, with the one-time token that it carries, unless one of this kind was
-    /// posted to this address a moment ago. Without a mail it does the same work.
+    /// posted to this address a moment ago.
     ///
+    /// - `is_wanted`: otherwise the same is written where nobody looks, so that the work does not tell whether there is
+    ///   anybody to write to.
     /// - `again_from`: from then on the next one is posted.
     ///
     /// # Errors
@@ -239,14 +304,12 @@ impl Store {
     /// [`StoreError::Unavailable`].
     pub async fn post_mail_now_and_then(
         &self,
-        address: &str,
-        kind: &str,
-        mail: Option<&OutgoingMail>,
-        once: Option<&OneTime>,
+        posted: &PostedMail<'_>,
+        is_wanted: bool,
         now: Timestamp,
         again_from: Timestamp,
     ) -> Result<(), StoreError> {
-        let mut mailed = keys::mailed(address, kind).item();
+        let mut mailed = keys::mailed(posted.address, posted.kind).item();
         mailed.insert("again_from".to_owned(), number(again_from.millis()));
         mailed.insert("ttl".to_owned(), number(again_from.secs() + 1));
         let put = Put::builder()
@@ -256,16 +319,28 @@ impl Store {
             .expression_attribute_names("#again", "again_from")
             .expression_attribute_values(":now", number(now.millis()));
         let mut writes = vec![TransactWriteItem::builder().put(put.build().expect("table and item are set")).build()];
-        if let Some(once) = once {
-            writes.push(self.put_new(item::of_once(once)?));
-        }
-        if let Some(mail) = mail {
-            writes.push(self.put_new(item::of_mail(mail)?));
+        let mut items = vec![item::of_mail(posted.mail)?];
+        items.extend(posted.once.map(item::of_once).transpose()?);
+        for mut item in items {
+            if !is_wanted {
+                item.extend(keys::decoy(&posted.mail.uid, writes.len()).item());
+                item.insert("ttl".to_owned(), number(again_from.secs() + 1));
+            }
+            writes.push(self.put_new(item));
         }
         match self.transact(writes).await {
             Ok(()) | Err(Cancelled::Condition { at: 0, .. }) => Ok(()),
             Err(cancelled) => Err(cancelled.into()),
         }
+    }
+
+    /// Whether a mail is still in the outbox.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`].
+    pub async fn has_mail(&self, uid: &str) -> Result<bool, StoreError> {
+        Ok(self.get(&keys::mail(uid)).await?.is_some())
     }
 
     /// Takes a mail out of the outbox, after it was sent or has become pointless.
@@ -280,19 +355,59 @@ impl Store {
     }
 
     /// Puts a one-time token in place of what it was good for before, so that the same link leads one step further.
-    pub(crate) fn replace_once(&self, once: &OneTime) -> Result<TransactWriteItem, StoreError> {
+    pub(crate) fn replace_once(&self, before: &OneTime, after: &OneTime) -> Result<TransactWriteItem, StoreError> {
         let put = Put::builder()
             .table_name(&self.tables.tenants)
-            .set_item(Some(item::of_once(once)?))
-            .condition_expression("attribute_exists(pk) AND #purpose <> :purpose")
+            .set_item(Some(item::of_once(after)?))
+            .condition_expression("#purpose = :before")
             .expression_attribute_names("#purpose", "purpose")
-            .expression_attribute_values(":purpose", item::purpose(once)?);
+            .expression_attribute_values(":before", item::purpose(before)?);
         Ok(TransactWriteItem::builder().put(put.build().expect("table and item are set")).build())
     }
+}
 
-    pub(crate) fn use_up(&self, once: &OneTime) -> TransactWriteItem {
-        self.delete_if(&keys::once(&once.digest), "attribute_exists(pk)")
-    }
+/// By what a person was recognised.
+#[derive(Debug, Clone, Copy)]
+pub enum Proof<'a> {
+    /// By the password of this hash.
+    Password {
+        /// Whose, in canonical form.
+        address: &'a str,
+        /// As it was read.
+        hash: &'a str,
+    },
+    /// By a session, which ends as the new one begins.
+    Session(&'a Session),
+}
+
+/// A password that is to be set.
+#[derive(Debug)]
+pub struct NewPassword<'a> {
+    /// Whose, in canonical form.
+    pub address: &'a str,
+    /// Its hash.
+    pub hash: &'a str,
+    /// The hash of the old one, if it was given to prove who is asking.
+    pub verified_hash: Option<&'a str>,
+    /// The users whose sessions end.
+    pub users: &'a [UserUid],
+    /// The one-time token by which it is set, which is used up with it.
+    pub used: Option<&'a OneTime>,
+    /// The pending user who becomes active with it, as it was read, and the membership.
+    pub activated: Option<(User, Membership)>,
+}
+
+/// A mail that is to be posted.
+#[derive(Debug)]
+pub struct PostedMail<'a> {
+    /// To whom, in canonical form.
+    pub address: &'a str,
+    /// Of what kind.
+    pub kind: &'a str,
+    /// What it says.
+    pub mail: &'a OutgoingMail,
+    /// What its link is good for.
+    pub once: Option<&'a OneTime>,
 }
 
 pub(crate) fn of_membership(address: &str, membership: &Membership) -> Result<Item, StoreError> {

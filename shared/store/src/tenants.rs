@@ -113,29 +113,36 @@ impl Store {
         tenant: &Tenant,
         project: &Project,
         admin: &User,
-        once: Option<&OneTime>,
+        once: Option<(&OneTime, &OneTime)>,
     ) -> Result<(), CreateTenantRefused> {
         let address = EmailAddress::parse(&admin.email).map_err(|error| StoreError::Broken(error.into()))?;
-        let membership = Membership { tenant: tenant.uid, org_name: tenant.org_name.clone(), user: admin.uid };
+        let membership = Membership {
+            tenant: tenant.uid,
+            org_name: tenant.org_name.clone(),
+            user: admin.uid,
+            is_accepted: !admin.is_pending,
+        };
         let mut settings = item::of_tenant(tenant)?;
         settings.insert(USER_COUNT.to_owned(), number(1));
         settings.insert(ADMIN_COUNT.to_owned(), number(u8::from(admin.is_active)));
         let user = item::of_user(admin)?;
         let name = item::with_key(&keys::organization(&tenant.org_name), &OrganizationRow { tenant: tenant.uid })?;
-        let mut writes = vec![
+        let mut writes = Vec::new();
+        if let Some((before, after)) = once {
+            writes.push(self.replace_once(before, after)?);
+        }
+        let at_name = writes.len();
+        writes.extend([
             self.put_new(name),
             self.put_new(settings),
             self.put_new(item::of_project(tenant.uid, project)?),
             self.put_new(user.profile),
             self.put_new(user.index),
             self.put_new(people::of_membership(address.canonical(), &membership)?),
-        ];
-        if let Some(once) = once {
-            writes.push(self.replace_once(once)?);
-        }
+        ]);
         match self.transact(writes).await {
             Ok(()) => Ok(()),
-            Err(Cancelled::Condition { at: 0, .. }) => Err(CreateTenantRefused::NameTaken),
+            Err(Cancelled::Condition { at, .. }) if at == at_name => Err(CreateTenantRefused::NameTaken),
             Err(cancelled) => Err(StoreError::from(cancelled).into()),
         }
     }

@@ -99,6 +99,11 @@ impl Store {
         TransactWriteItem::builder().put(put.build().expect("table and item are set")).build()
     }
 
+    pub(crate) fn delete(&self, key: &ItemKey) -> TransactWriteItem {
+        let delete = Delete::builder().table_name(&self.tables.tenants).set_key(Some(key.item()));
+        TransactWriteItem::builder().delete(delete.build().expect("table and key are set")).build()
+    }
+
     pub(crate) fn delete_if(&self, key: &ItemKey, condition: &str) -> TransactWriteItem {
         let delete = Delete::builder()
             .table_name(&self.tables.tenants)

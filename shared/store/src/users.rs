@@ -1,12 +1,12 @@
 //! Users: a profile of their own, an index item of their tenant and a membership of their address. All of them change
 //! together, and the tenant counts users and admins with them.
 
-use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
-use domain::{EmailAddress, Tenant, TenantUid, User, UserUid, once::OneTime};
+use aws_sdk_dynamodb::types::{AttributeValue, Delete, TransactWriteItem};
+use domain::{EmailAddress, Tenant, TenantUid, Timestamp, User, UserUid, once::OneTime};
 
 use crate::{
     Membership, OutgoingMail, Store, StoreError,
-    item::{self, ADMIN_COUNT, USER_COUNT},
+    item::{self, ADMIN_COUNT, KEY_COUNT, USER_COUNT},
     keys, number, people, text,
     transaction::{Cancelled, Change},
 };
@@ -71,7 +71,12 @@ impl Store {
         invitation: Option<(&OneTime, &OutgoingMail)>,
     ) -> Result<(), CreateUserRefused> {
         let items = item::of_user(user)?;
-        let membership = Membership { tenant: tenant.uid, org_name: tenant.org_name.clone(), user: user.uid };
+        let membership = Membership {
+            tenant: tenant.uid,
+            org_name: tenant.org_name.clone(),
+            user: user.uid,
+            is_accepted: !user.is_pending,
+        };
         let mut writes = vec![
             self.put_new(people::of_membership(&canonical(user)?, &membership)?),
             self.count_user(user, 1, i32::from(is_active_admin(user)), Some(tenant.limits.user)),
@@ -96,13 +101,14 @@ impl Store {
     ///
     /// [`ChangeUserRefused::LastAdmin`]; [`StoreError::Conflict`] if it was changed since it was read, or removed.
     pub async fn replace_user(&self, before: &User, after: &User) -> Result<(), ChangeUserRefused> {
-        let roles = |user: &User| AttributeValue::L(user.roles.iter().map(text).collect());
         let change = Change {
             table: self.tables.tenants.clone(),
             key: keys::user(after.uid).item(),
             expression: "SET #first = :first, #last = :last, #roles = :roles, #active = :active, #mode = :mode"
                 .to_owned(),
-            condition: "#tenant = :tenant AND #roles = :roles_before AND #active = :active_before".to_owned(),
+            condition: "#tenant = :tenant AND #roles = :roles_before AND #active = :active_before AND \
+                        #first = :first_before AND #last = :last_before AND #mode = :mode_before"
+                .to_owned(),
             names: vec![
                 ("#first", "first_name"),
                 ("#last", "last_name"),
@@ -120,6 +126,9 @@ impl Store {
                 (":tenant", text(after.tenant)),
                 (":roles_before", roles(before)),
                 (":active_before", AttributeValue::Bool(before.is_active)),
+                (":first_before", text(&before.first_name)),
+                (":last_before", text(&before.last_name)),
+                (":mode_before", text(before.login_mode.as_str())),
             ],
         };
         let mut writes = vec![change.build(), self.put_any(item::index_of_user(after)?)];
@@ -134,18 +143,32 @@ impl Store {
         }
     }
 
-    /// Removes a user who has no keys any more.
+    /// Removes a disabled user who has no keys any more.
+    ///
+    /// - `with_login`: whether the person belongs to nothing else, so that their password goes too.
     ///
     /// # Errors
     ///
-    /// As in [`ChangeUserRefused`].
-    pub async fn delete_user(&self, user: &User) -> Result<(), ChangeUserRefused> {
-        let writes = vec![
-            self.delete_if(&keys::user(user.uid), "attribute_exists(pk)"),
-            self.count_user(user, -1, -i32::from(is_active_admin(user)), None),
+    /// As in [`ChangeUserRefused`]; [`StoreError::Conflict`] if it is active or has keys.
+    pub async fn delete_user(&self, user: &User, with_login: bool) -> Result<(), ChangeUserRefused> {
+        let address = canonical(user)?;
+        let profile = Delete::builder()
+            .table_name(&self.tables.tenants)
+            .set_key(Some(keys::user(user.uid).item()))
+            .condition_expression("#active = :false AND #keys = :none")
+            .expression_attribute_names("#active", "is_active")
+            .expression_attribute_names("#keys", KEY_COUNT)
+            .expression_attribute_values(":false", AttributeValue::Bool(false))
+            .expression_attribute_values(":none", number(0));
+        let mut writes = vec![
+            TransactWriteItem::builder().delete(profile.build().expect("table and key are set")).build(),
+            self.count_user(user, -1, 0, None),
             self.delete_if(&keys::user_index(user.tenant, user.uid), "attribute_exists(pk)"),
-            self.delete_if(&keys::membership(&canonical(user)?, user.tenant), "attribute_exists(pk)"),
+            self.delete_if(&keys::membership(&address, user.tenant), "attribute_exists(pk)"),
         ];
+        if with_login {
+            writes.push(self.delete(&keys::login(&address)));
+        }
         match self.transact(writes).await {
             Ok(()) => Ok(()),
             Err(Cancelled::Condition { at: 1, .. }) => Err(ChangeUserRefused::LastAdmin),
@@ -153,10 +176,30 @@ impl Store {
         }
     }
 
-    /// What making a user active changes beside the profile.
-    pub(crate) fn activation(&self, user: &User) -> Result<Vec<TransactWriteItem>, StoreError> {
-        let active = User { is_active: true, ..user.clone() };
-        let mut writes = vec![self.put_any(item::index_of_user(&active)?)];
+    /// What makes a pending user active: if it is still what it was when it was read.
+    pub(crate) fn activation(&self, user: &User, now: Timestamp) -> Result<Vec<TransactWriteItem>, StoreError> {
+        let active = User { is_active: true, is_pending: false, ..user.clone() };
+        let change = Change {
+            table: self.tables.tenants.clone(),
+            key: keys::user(user.uid).item(),
+            expression: "SET #active = :true, #pending = :false, #out = :now".to_owned(),
+            condition: "#tenant = :tenant AND #roles = :roles AND #pending = :true".to_owned(),
+            names: vec![
+                ("#active", "is_active"),
+                ("#pending", "is_pending"),
+                ("#out", "signed_out_at"),
+                ("#tenant", "tenant"),
+                ("#roles", "roles"),
+            ],
+            values: vec![
+                (":true", AttributeValue::Bool(true)),
+                (":false", AttributeValue::Bool(false)),
+                (":now", number(now.millis())),
+                (":tenant", text(user.tenant)),
+                (":roles", roles(user)),
+            ],
+        };
+        let mut writes = vec![change.build(), self.put_any(item::index_of_user(&active)?)];
         if active.is_admin() {
             writes.push(self.count_user(user, 0, 1, None));
         }
@@ -185,6 +228,10 @@ impl Store {
         };
         change.build()
     }
+}
+
+fn roles(user: &User) -> AttributeValue {
+    AttributeValue::L(user.roles.iter().map(text).collect())
 }
 
 fn is_active_admin(user: &User) -> bool {

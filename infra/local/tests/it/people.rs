@@ -405,20 +405,15 @@ async fn links_come_from_configuration_and_mails_go_to_one_stored_address() {
 #[tokio::test]
 async fn markup_in_names_stays_text_in_mails() {
     let stack = Stack::start().await;
-    let northwind = stack.tenant("northwind").await;
-    let mut evil = northwind.admin().await;
-    let path = format!("/v1/users/{}", evil.user.uid);
-    assert_eq!(
-        evil.put(&path, json!({ "spec": { "firstName": "<script>alert(1)</script>", "lastName": "\"x" } }))
-            .await
-            .status,
-        204
-    );
-    evil.user.first_name.clear();
+    let admin = stack.tenant("northwind").await.admin().await;
+    let path = format!("/v1/users/{}", admin.user.uid);
+    let names = json!({ "spec": { "firstName": "O'Neil & \"Sons\"", "lastName": "{{ x }}" } });
+    assert_eq!(admin.put(&path, names).await.status, 204);
     let body = json!({ "spec": { "firstName": "Tom", "lastName": "Berg", "emailId": "tom@northwind.example" } });
-    assert_eq!(evil.post("/v1/users", body).await.status, 201);
+    assert_eq!(admin.post("/v1/users", body).await.status, 201);
     let mail = stack.mails().pop().unwrap();
-    assert!(!mail.html.contains("<script>") && mail.html.contains("&#60;script&#62;"), "{}", mail.html);
+    assert!(mail.html.contains("O&#39;Neil &#38; &#34;Sons&#34; {{ x }}"), "{}", mail.html);
+    assert!(mail.text.contains("O'Neil & \"Sons\" {{ x }}"), "{}", mail.text);
 }
 
 #[tokio::test]
@@ -771,4 +766,195 @@ async fn an_admin_sets_the_password_only_of_one_who_is_theirs_alone() {
     assert_eq!(ines.call("PATCH", &format!("/v1/users/{tom_uid}/password/reset"), None).await.status, 204);
     let token = stack.mailed_token("tom@northwind.example");
     assert_eq!(stack.set_password(&token, "reset", PASSWORD).await.status, 204);
+}
+
+#[tokio::test]
+async fn an_invitation_gives_the_inviter_nothing_and_takes_nothing_from_the_invited() {
+    let stack = Stack::start().await;
+    let victim = "victim@corp.example";
+    let evil = stack.sign_up("evil@evil.example", "evil-org", PASSWORD).await;
+    let (uid, invitation) = evil.invite(victim, &[]).await;
+    // Nobody but the person can accept, set a password, or make the user active.
+    let refused =
+        evil.call("PATCH", &format!("/v1/users/{uid}/password/change"), Some(json!({ "newPassword": OTHER }))).await;
+    assert_eq!((refused.status, refused.code()), (403, "OperationForbidden"));
+    for is_active in [true, false] {
+        let body = json!([{ "op": "replace", "path": "/status/isActive", "value": is_active }]);
+        assert_eq!(evil.call("PATCH", &format!("/v1/users/{uid}"), Some(body)).await.code(), "OperationForbidden");
+    }
+    // A policy that nothing fulfils does not bind who has not accepted.
+    let tenant = evil.tenant_uid().await;
+    let policy = json!({ "isRegex": true, "regex": "^[a&&b]$" });
+    assert_eq!(evil.call("POST", &format!("/v1/tenants/{tenant}/password/policy"), Some(policy)).await.status, 204);
+    let corp = stack.sign_up(victim, "corp", PASSWORD).await;
+    assert_eq!(corp.status().await, 200);
+    let forgot = format!("/v1/auth/user/org/forgot?emailId={victim}");
+    stack.request("GET", &forgot).send().await;
+    let mail = stack.mails().pop().unwrap();
+    assert!(mail.text.contains("/o/corp") && !mail.text.contains("evil-org"), "{}", mail.text);
+    assert_eq!(stack.sign_in(victim, PASSWORD, None).await.status, 200, "nor does it make them choose");
+    assert_eq!(
+        stack.set_password(&invitation, "activate", OTHER).await.code(),
+        "PasswordPolicyViolation",
+        "who accepts is bound"
+    );
+    // Taken back, the link is void.
+    assert_eq!(evil.call("DELETE", &format!("/v1/users/{uid}"), None).await.status, 204);
+    assert_eq!(stack.set_password(&invitation, "activate", OTHER).await.code(), "InvalidPasswordToken");
+    assert_eq!(stack.sign_in(victim, PASSWORD, None).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_planted_password_does_not_open_what_is_signed_up_later() {
+    let stack = Stack::start().await;
+    // Somebody had the address before, with a password of their own.
+    let first = stack.sign_up("ines@northwind.example", "planted", OTHER).await;
+    assert_eq!(first.status().await, 200);
+    stack.advance(Duration::from_mins(1));
+    let body =
+        json!({ "firstName": "Ines", "lastName": "Alba", "emailId": "ines@northwind.example", "orgName": "northwind" });
+    assert_eq!(stack.post("/v1/tenants/signup", body).await.status, 204);
+    let token = stack.mailed_token("ines@northwind.example");
+    assert_eq!(stack.request("POST", &format!("/v1/tenants/signup/{token}/activate")).send().await.status, 204);
+    // Between the two steps the old password opens the old organization and not the new one.
+    assert_eq!(stack.sign_in("ines@northwind.example", OTHER, Some("northwind")).await.code(), "InvalidCredentials");
+    assert_eq!(stack.sign_in("ines@northwind.example", OTHER, Some("planted")).await.status, 200);
+    assert_eq!(stack.set_password(&token, "activate", PASSWORD).await.status, 204);
+    assert_eq!(stack.sign_in("ines@northwind.example", PASSWORD, Some("northwind")).await.status, 200);
+    let again = stack.request("POST", &format!("/v1/tenants/signup/{token}/activate")).send().await;
+    assert_eq!(again.code(), "InvalidPasswordToken");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_twenty_confirmations_of_a_sign_up_at_once_exactly_one_succeeds() {
+    let stack = Stack::start().await;
+    let body = json!({ "firstName": "A", "lastName": "B", "emailId": "a@b.example", "orgName": "northwind" });
+    stack.post("/v1/tenants/signup", body).await;
+    let path = format!("/v1/tenants/signup/{}/activate", stack.mailed_token("a@b.example"));
+    let uses: Vec<_> = (0..20)
+        .map(|_| {
+            let (stack, path) = (stack.clone(), path.clone());
+            tokio::spawn(async move { stack.request("POST", &path).send().await.code().to_owned() })
+        })
+        .collect();
+    let mut codes = Vec::new();
+    for used in uses {
+        codes.push(used.await.unwrap());
+    }
+    assert_eq!(counted(codes), counted([vec![String::new()], vec!["InvalidPasswordToken".to_owned(); 19]].concat()));
+}
+
+#[tokio::test]
+async fn switching_ends_the_session_and_does_not_stretch_it() {
+    let stack = Stack::start().await;
+    stack.sign_up("ines@northwind.example", "northwind", PASSWORD).await;
+    let mut session = stack.sign_up("ines@northwind.example", "fabrikam", PASSWORD).await;
+    let mut org = "northwind";
+    for _ in 0..71 {
+        stack.advance(Duration::from_mins(10));
+        let switched = session.call("POST", &format!("/v1/auth/org/{org}/switch"), None).await;
+        assert_eq!(switched.status, 200, "{}", switched.text);
+        assert_eq!(session.status().await, 401, "the old one has ended");
+        session.token = switched.body["Authorization"].as_str().unwrap().to_owned();
+        org = if org == "northwind" { "fabrikam" } else { "northwind" };
+    }
+    assert_eq!(session.status().await, 200);
+    stack.advance(Duration::from_mins(11));
+    assert_eq!(session.status().await, 401, "twelve hours after the password was given");
+}
+
+#[tokio::test]
+async fn a_reset_ends_the_pause_and_voids_the_links_mailed_before() {
+    let stack = Stack::start().await;
+    stack.sign_up("ines@northwind.example", "northwind", PASSWORD).await;
+    let reset = async || {
+        stack.advance(Duration::from_mins(1));
+        stack.post("/v1/auth/user/password/reset", json!({ "emailId": "ines@northwind.example" })).await;
+        stack.mailed_token("ines@northwind.example")
+    };
+    let (older, newer) = (reset().await, reset().await);
+    for _ in 0..7 {
+        stack.sign_in("ines@northwind.example", "wrong", None).await;
+    }
+    assert_eq!(stack.sign_in("ines@northwind.example", PASSWORD, None).await.code(), "AccountLocked");
+    assert_eq!(stack.set_password(&newer, "reset", OTHER).await.status, 204);
+    assert_eq!(stack.sign_in("ines@northwind.example", OTHER, None).await.status, 200);
+    assert_eq!(stack.set_password(&older, "reset", PASSWORD).await.code(), "InvalidPasswordToken");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_session_of_the_old_password_outlives_a_change_at_the_same_time() {
+    let stack = Stack::start().await;
+    stack.sign_up("ines@northwind.example", "northwind", PASSWORD).await;
+    let passwords = [PASSWORD, OTHER];
+    for round in 0..15 {
+        let (old, new) = (passwords[round % 2], passwords[(round + 1) % 2]);
+        let changer = stack.session("ines@northwind.example", old, None).await;
+        let signing_in: Vec<_> = (0..3)
+            .map(|_| {
+                let (stack, old) = (stack.clone(), old.to_owned());
+                tokio::spawn(async move { stack.sign_in("ines@northwind.example", &old, None).await })
+            })
+            .collect();
+        let body = json!({ "emailId": "ines@northwind.example", "currentPassword": old, "newPassword": new });
+        let answer = changer.call("PATCH", "/v1/users/password/change", Some(body)).await;
+        let mut tokens = Vec::new();
+        for signed_in in signing_in {
+            tokens.extend(signed_in.await.unwrap().body["Authorization"].as_str().map(ToOwned::to_owned));
+        }
+        if answer.status == 204 {
+            for token in tokens {
+                let session = Session { stack: stack.clone(), token };
+                assert_eq!(session.status().await, 401, "round {round}");
+            }
+        }
+        stack.advance(Duration::from_mins(20));
+        // Were too many attempts at once the reason, the old password still holds.
+        if answer.status != 204 {
+            let changer = stack.session("ines@northwind.example", old, None).await;
+            let body = json!({ "emailId": "ines@northwind.example", "currentPassword": old, "newPassword": new });
+            assert_eq!(changer.call("PATCH", "/v1/users/password/change", Some(body)).await.status, 204);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_delivers_twice_sends_once() {
+    let stack = Stack::start().await;
+    let body = json!({ "firstName": "A", "lastName": "B", "emailId": "a@b.example", "orgName": "northwind" });
+    stack.post("/v1/tenants/signup", body).await;
+    let mail = stack.mails().pop().unwrap();
+    let app = stack.service.app("mailer");
+    let image = json!({ "pk": { "S": format!("MAIL#{}", mail.uid) }, "sk": { "S": "MAIL" }, "uid": { "S": mail.uid }, "to": { "S": mail.to },
+        "subject": { "S": mail.subject }, "text": { "S": mail.text }, "html": { "S": mail.html }, "expires_at": { "N": mail.expires_at.to_string() } });
+    let event =
+        json!({ "Records": [{ "eventName": "INSERT", "dynamodb": { "NewImage": image, "SequenceNumber": "1" } }] });
+    let answer =
+        functions::mailer::handle(app, serde_json::from_value(event).unwrap(), async |_| panic!("it was sent already"))
+            .await;
+    assert!(answer.is_complete());
+    // The sample event is of the form that the stream has.
+    let sample = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../events/mailer.json")).unwrap();
+    assert!(
+        functions::mailer::handle(app, serde_json::from_str(&sample).unwrap(), async |_| Ok(())).await.is_complete()
+    );
+}
+
+#[tokio::test]
+async fn oversized_names_and_addresses_are_no_fault_of_ours() {
+    let stack = Stack::start().await;
+    let long = "x".repeat(3000);
+    for path in [format!("/v1/auth/org?orgName={long}"), format!("/v1/auth/org/{long}/loginBanner")] {
+        assert_eq!(stack.request("GET", &path).send().await.code(), "ResourceNotFound");
+    }
+    assert_eq!(
+        stack.request("GET", &format!("/v1/auth/user/org/forgot?emailId={long}@b.example")).send().await.status,
+        400
+    );
+    assert_eq!(stack.sign_in(&format!("{long}@b.example"), "x", Some(&long)).await.status, 401);
+    let admin = stack.tenant("northwind").await.admin().await;
+    for name in ["https://evil.example", "a@b", "<b>", "\u{202e}abc", "", &long] {
+        let body = json!({ "spec": { "firstName": name, "lastName": "B", "emailId": "tom@northwind.example" } });
+        assert_eq!(admin.post("/v1/users", body).await.code(), "InvalidRequest", "{name}");
+    }
 }

@@ -20,6 +20,7 @@ fn user_with(roles: &[RoleUid]) -> User {
         last_name: "Alba".to_owned(),
         roles: roles.to_vec(),
         is_active: true,
+        is_pending: false,
         created_at: NOW,
         login_mode: LoginMode::Devops,
         last_sign_in: None,

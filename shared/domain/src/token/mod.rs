@@ -145,6 +145,13 @@ impl Claims {
         Self { exp: claims.expiry(key_expires_at, now), ..claims }
     }
 
+    /// The same claims of a session that carries on an earlier sign-in.
+    #[must_use]
+    pub fn begun_at(self, signed_in_at: Timestamp) -> Self {
+        let claims = Self { auth_time: signed_in_at.secs(), ..self };
+        Self { exp: claims.exp.min(claims.session_ends_at().secs()), ..claims }
+    }
+
     /// The claims of the token that takes this one's place: same session, same sign-in, later end.
     ///
     /// # Errors
