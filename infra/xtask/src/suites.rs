@@ -213,7 +213,8 @@ claims = verify(token)
 assert claims["exp"] - claims["iat"] == 900 and claims["src"] == "apikey", claims
 assert jwt.get_unverified_header(token)["typ"] == "at+jwt"
 head, body, signature = token.split(".")
-for bad in (".".join([head, body, "A" + signature[1:]]), ".".join([head, body[:-2] + "AA", signature])):
+first = "B" if signature[0] == "A" else "A"
+for bad in (".".join([head, body, first + signature[1:]]), ".".join([head, body[:-2] + "AA", signature])):
     try:
         verify(bad)
     except jwt.InvalidTokenError:
@@ -232,7 +233,8 @@ const verify = (token) => jwtVerify(token, keys, { issuer: url, audience: "latch
 const { payload } = await verify(token);
 if (payload.exp - payload.iat !== 900 || payload.src !== "apikey") throw new Error("other claims than promised");
 const [head, body, signature] = token.split(".");
-for (const bad of [[head, body, "A" + signature.slice(1)], [head, body.slice(0, -2) + "AA", signature]]) {
+const first = signature[0] === "A" ? "B" : "A";
+for (const bad of [[head, body, first + signature.slice(1)], [head, body.slice(0, -2) + "AA", signature]]) {
   const accepted = await verify(bad.join(".")).then(() => true, () => false);
   if (accepted) throw new Error("a changed token was accepted");
 }
