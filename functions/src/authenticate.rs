@@ -8,20 +8,34 @@ use domain::{
 };
 use serde::Deserialize;
 use store::Proof;
+use utoipa::ToSchema;
 
 use crate::{
     ApiError, App, Signer, caller,
     http::{self, Request, Response},
+    openapi::Operation,
     organizations, person, sign_in, token_answer,
 };
 
 /// The body: empty, `{}`, or e-mail and password.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schema(as = Credentials)]
 struct Body {
     email_id: Option<String>,
     password: Option<String>,
     org: Option<String>,
+}
+
+pub(crate) fn operations() -> Vec<Operation> {
+    let summary = "Exchanges an API key, or e-mail and password, for a token of 15 minutes";
+    vec![
+        Operation::new("POST /v1/auth/authenticate", summary)
+            .open_or_by_api_key()
+            .query("setCookie", "`false` for no cookie beside the token")
+            .may_take::<Body>()
+            .answers::<token_answer::Body<'_>>(),
+    ]
 }
 
 /// Handles the request.

@@ -14,6 +14,7 @@ use lambda_http::http::{HeaderValue, StatusCode, header::RETRY_AFTER};
 use serde::Serialize;
 use serde_json::{Value, json};
 use store::{CreateRefused, ReplaceRefused, StoreError};
+use utoipa::ToSchema;
 
 use crate::{
     caller::Refused,
@@ -143,10 +144,12 @@ pub enum ApiError {
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-#[derive(Serialize)]
-struct Body<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = Error)]
+pub(crate) struct Body<'a> {
     code: &'static str,
     message: String,
+    #[schema(value_type = Option<Object>)]
     details: Option<Value>,
     r#ref: &'a str,
 }

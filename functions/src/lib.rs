@@ -9,6 +9,7 @@
 //! - [`http`], [`error`]: reading requests, writing responses · every error → status, code, JSON
 //! - [`signing`]: the keys that sign and verify tokens
 //! - [`person`], [`password_hash`]: the one door for passwords · their hashing
+//! - [`openapi`]: the wire as a document, of the types that are read and written
 //! - [`mail`]: what mails say, and the outbox that [`mailer`] empties
 
 pub mod api_keys;
@@ -21,6 +22,7 @@ pub mod error;
 pub mod http;
 pub mod mail;
 pub mod mailer;
+pub mod openapi;
 pub mod organizations;
 pub mod password_hash;
 pub mod passwords;

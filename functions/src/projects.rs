@@ -2,10 +2,13 @@
 
 use domain::{Permission, ProjectUid};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     ApiError, App, caller,
     http::{self, Request, Response},
+    openapi::Operation,
+    wire,
 };
 
 /// Handles the request.
@@ -21,19 +24,34 @@ pub async fn handle(app: &App, request: Request) -> Result<Response, ApiError> {
     }
 }
 
-#[derive(Serialize)]
+pub(crate) fn operations() -> Vec<Operation> {
+    let alerts = |route| Operation::new(route, "What can send alerts").answers::<Alerts>();
+    vec![
+        Operation::new("GET /v1/dashboard/projects/metadata", "The projects that the caller can see")
+            .query("name", "Of this name only")
+            .answers::<List>(),
+        alerts("GET /v1/projects/alerts"),
+        alerts("GET /v1/projects/alert"),
+    ]
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = Projects)]
 struct List {
     items: Vec<Item>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Project)]
 struct Item {
     metadata: Metadata,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ProjectMetadata)]
 struct Metadata {
     name: String,
+    #[schema(value_type = wire::Uid)]
     uid: ProjectUid,
 }
 
@@ -51,16 +69,19 @@ async fn metadata(app: &App, request: Request) -> Result<Response, ApiError> {
     Ok(http::ok(&List { items }))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Alerts {
+    #[schema(value_type = Vec<Component>)]
     components: [Component; 1],
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = AlertComponent)]
 struct Component {
     name: &'static str,
     description: &'static str,
+    #[schema(value_type = Vec<String>)]
     supported_channels: [&'static str; 1],
 }
 

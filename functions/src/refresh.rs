@@ -7,8 +7,18 @@ use crate::{
     ApiError, App, Signer,
     caller::{self, Refused},
     http::{Request, Response},
+    openapi::Operation,
     token_answer,
 };
+
+pub(crate) fn operations() -> Vec<Operation> {
+    let operation = |route| {
+        Operation::new(route, "A new token for a living one")
+            .query("setCookie", "`false` for no cookie beside the token")
+            .answers::<token_answer::Body<'_>>()
+    };
+    vec![operation("GET /v1/auth/refresh"), operation("GET /v1/auth/refresh/{token}").open()]
+}
 
 /// Handles the request.
 ///

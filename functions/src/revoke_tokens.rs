@@ -5,20 +5,28 @@ use std::collections::BTreeMap;
 use domain::{Permission, Principal, principal::Credential, session::Session, token::Claims};
 use lambda_http::http::header;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::{
     ApiError, App, caller,
     http::{self, Request, Response},
+    openapi::Operation,
     token_answer, wire,
 };
 
 /// Tokens of one request: they are revoked together or not at all, and a transaction has its limits.
 const MAX_TOKENS: usize = 50;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = Tokens)]
 struct Body {
     #[serde(deserialize_with = "wire::null_as_default")]
     tokens: Vec<String>,
+}
+
+pub(crate) fn operations() -> Vec<Operation> {
+    let summary = "Ends the sessions that tokens belong to; signing out, with one's own";
+    vec![Operation::new("POST /v1/users/auth/tokens/revoke", summary).takes::<Body>()]
 }
 
 /// Handles the request. Tokens that are expired, unknown or somebody else's are passed over in silence, so that the

@@ -7,11 +7,13 @@ use domain::{
     role::{self, Role},
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     ApiError, App, caller,
     http::{self, Request, Response},
-    wire::ListMeta,
+    openapi::Operation,
+    wire::{self, ListMeta},
 };
 
 /// Handles the request.
@@ -28,35 +30,51 @@ pub async fn handle(app: &App, request: Request) -> Result<Response, ApiError> {
     }
 }
 
-#[derive(Serialize)]
+pub(crate) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::new("GET /v1/roles", "The built-in roles").answers::<List>(),
+        Operation::new("GET /v1/roles/{uid}", "One role").answers::<Item>(),
+        Operation::new("GET /v1/permissions", "What roles permit, by resource")
+            .query("scope", "`tenant`, `project`, `resource` or `system`")
+            .answers::<Vec<Group>>(),
+    ]
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = Roles)]
 struct List {
     items: Vec<Item>,
     listmeta: ListMeta,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Role)]
 struct Item {
     metadata: Metadata,
     spec: Spec,
     status: Status,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = RoleMetadata)]
 struct Metadata {
     name: &'static str,
+    #[schema(value_type = wire::Uid)]
     uid: RoleUid,
     annotations: BTreeMap<&'static str, &'static str>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = RoleSpec)]
 struct Spec {
     scope: &'static str,
     r#type: &'static str,
     permissions: Vec<&'static str>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = RoleStatus)]
 struct Status {
     is_enabled: bool,
 }
@@ -88,7 +106,8 @@ async fn get(app: &App, request: Request) -> Result<Response, ApiError> {
     Ok(http::ok(&Item::from(role)))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = PermissionGroup)]
 struct Group {
     name: &'static str,
     scope: &'static str,

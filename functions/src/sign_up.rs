@@ -9,11 +9,14 @@ use domain::{
 };
 use serde::Deserialize;
 use store::CreateTenantRefused;
+use utoipa::ToSchema;
 
 use crate::{
     ApiError, App,
     http::{self, Request, Response},
-    mail, wire,
+    mail,
+    openapi::Operation,
+    wire,
 };
 
 /// Handles the request.
@@ -30,8 +33,20 @@ pub async fn handle(app: &App, request: Request) -> Result<Response, ApiError> {
     }
 }
 
-#[derive(Deserialize)]
+pub(crate) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::new("POST /v1/tenants/signup", "Mails a link that founds an organization").open().takes::<Body>(),
+        Operation::new("POST /v1/tenants/signup/{signupToken}/activate", "Founds the organization of a mailed link")
+            .open(),
+        Operation::new("POST /v1/tenants/validate", "Whether an organization of this name could be founded")
+            .open()
+            .takes::<Validation>(),
+    ]
+}
+
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = SignUp)]
 struct Body {
     first_name: String,
     last_name: String,
@@ -95,8 +110,9 @@ async fn activate(app: &App, request: Request) -> Result<Response, ApiError> {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = SignUpValidation)]
 struct Validation {
     #[serde(default, deserialize_with = "wire::null_as_default")]
     email_id: String,

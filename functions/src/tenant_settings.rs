@@ -9,12 +9,14 @@ use domain::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use store::StoreError;
+use utoipa::ToSchema;
 
 use crate::{
     ApiError, App, caller,
     http::{self, Request, Response},
+    openapi::Operation,
     signing::Sealer,
-    wire::{Object, null_as_default},
+    wire::{Object, ignored, null_as_default},
 };
 
 /// How often a change is made again that met another change of the same settings.
@@ -39,7 +41,9 @@ pub async fn handle(app: &App, sealer: &Sealer, request: Request) -> Result<Resp
         ("PUT", "loginBanner") => write(app, &request, set_banner).await,
         ("GET", "sso/auth/providers") => read(app, &request, |tenant| json!(LoginsBody::from(tenant))).await,
         ("POST", "sso/auth/providers") => write(app, &request, set_social_logins).await,
-        ("GET", "domains") => read(app, &request, |tenant| json!({ "domains": tenant.domains })).await,
+        ("GET", "domains") => {
+            read(app, &request, |tenant| json!(DomainsBody { domains: tenant.domains.clone() })).await
+        }
         ("POST", "domains") => write(app, &request, set_domains).await,
         ("GET", "resourceLimits") => read(app, &request, limits).await,
         ("PATCH", "resourceLimits") => write(app, &request, set_limits).await,
@@ -54,6 +58,31 @@ pub async fn handle(app: &App, sealer: &Sealer, request: Request) -> Result<Resp
         ("POST", "saml/config") => write(app, &request, refuse_saml).await,
         _ => Err(ApiError::NotFound),
     }
+}
+
+pub(crate) fn operations() -> Vec<Operation> {
+    let of = |path, summary| Operation::new(path, summary);
+    vec![
+        of("GET /v1/tenants/{tenantUid}/authTokenSettings", "After how many idle minutes a session ends")
+            .answers::<IdleBody>(),
+        of("PUT /v1/tenants/{tenantUid}/authTokenSettings", "Sets after how many idle minutes a session ends")
+            .takes::<IdleBody>(),
+        of("GET /v1/tenants/{tenantUid}/password/policy", "What passwords must be like").answers::<PolicyBody>(),
+        of("POST /v1/tenants/{tenantUid}/password/policy", "Sets what passwords must be like").takes::<PolicyBody>(),
+        of("GET /v1/tenants/{tenantUid}/loginBanner", "What is shown before signing in").answers::<BannerBody>(),
+        of("PUT /v1/tenants/{tenantUid}/loginBanner", "Sets what is shown before signing in").takes::<BannerBody>(),
+        of("GET /v1/tenants/{tenantUid}/sso/auth/providers", "The social logins").answers::<LoginsBody>(),
+        of("POST /v1/tenants/{tenantUid}/sso/auth/providers", "Sets the social logins").takes::<LoginsBody>(),
+        of("GET /v1/tenants/{tenantUid}/domains", "The mail domains").answers::<DomainsBody>(),
+        of("POST /v1/tenants/{tenantUid}/domains", "Sets the mail domains").takes::<DomainsBody>(),
+        of("GET /v1/tenants/{tenantUid}/resourceLimits", "How many there may be of what").answers::<LimitsAnswer>(),
+        of("PATCH /v1/tenants/{tenantUid}/resourceLimits", "Sets how many there may be of what").takes::<LimitsBody>(),
+        of("GET /v1/tenants/{tenantUid}/oidc/config", "The OpenID Connect provider").answers::<OidcBody>(),
+        of("POST /v1/tenants/{tenantUid}/oidc/config", "Sets the OpenID Connect provider").takes::<OidcBody>(),
+        of("GET /v1/tenants/{tenantUid}/saml/config", "The SAML provider, of which there is none")
+            .answers::<SamlAnswer>(),
+        of("POST /v1/tenants/{tenantUid}/saml/config", "Takes SAML switched off, which it is").takes::<SamlBody>(),
+    ]
 }
 
 async fn read(app: &App, request: &Request, shown: impl Fn(&Tenant) -> Value) -> Result<Response, ApiError> {
@@ -105,8 +134,9 @@ fn check_own(request: &Request, tenant: TenantUid) -> Result<(), ApiError> {
     if http::path_parameter(request, "tenantUid") == tenant.to_string() { Ok(()) } else { Err(ApiError::AccessDenied) }
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = AuthTokenSettings)]
 struct IdleBody {
     expiry_time_minutes: u32,
 }
@@ -126,8 +156,9 @@ fn set_idle_minutes(request: &Request, tenant: Tenant) -> Result<Tenant, ApiErro
 }
 
 /// A policy on the wire. What is zero does not arrive from Go's clients, so what is absent takes its default.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schema(as = PasswordPolicy)]
 struct PolicyBody {
     is_regex: bool,
     #[serde(deserialize_with = "null_as_default")]
@@ -177,8 +208,9 @@ fn set_password_policy(request: &Request, tenant: Tenant) -> Result<Tenant, ApiE
 }
 
 /// A banner on the wire, with its capital M.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
+#[schema(as = LoginBanner)]
 pub struct BannerBody {
     #[serde(rename = "Message", deserialize_with = "null_as_default")]
     message: String,
@@ -199,8 +231,9 @@ fn set_banner(request: &Request, tenant: Tenant) -> Result<Tenant, ApiError> {
     Ok(Tenant { banner: Banner { title, message, is_enabled }.check()?, ..tenant })
 }
 
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schema(as = SocialLogins)]
 struct LoginsBody {
     #[serde(deserialize_with = "null_as_default")]
     is_enabled: bool,
@@ -220,7 +253,8 @@ fn set_social_logins(request: &Request, tenant: Tenant) -> Result<Tenant, ApiErr
     Ok(Tenant { social_logins: logins, ..tenant })
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize, ToSchema)]
+#[schema(as = Domains)]
 struct DomainsBody {
     #[serde(deserialize_with = "null_as_default")]
     domains: Vec<String>,
@@ -231,6 +265,22 @@ fn set_domains(request: &Request, tenant: Tenant) -> Result<Tenant, ApiError> {
     Ok(Tenant { domains: settings::check_domains(body.domains)?, ..tenant })
 }
 
+#[derive(Serialize, ToSchema)]
+#[schema(as = ResourceLimitsOfTenant)]
+struct LimitsAnswer {
+    resources: Vec<LimitAnswer>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = ResourceLimitOfTenant)]
+#[serde(rename_all = "camelCase")]
+struct LimitAnswer {
+    kind: &'static str,
+    label: &'static str,
+    limit: u32,
+    max_limit: u32,
+}
+
 fn limits(tenant: &Tenant) -> Value {
     let limits = tenant.limits;
     let kinds = [
@@ -239,18 +289,19 @@ fn limits(tenant: &Tenant) -> Value {
         ("team", "Teams", limits.team),
         ("role", "Roles", limits.role),
     ];
-    let resources = kinds.map(
-        |(kind, label, limit)| json!({ "kind": kind, "label": label, "limit": limit, "maxLimit": settings::MAX_LIMIT }),
-    );
-    json!({ "resources": resources })
+    let resource = |(kind, label, limit)| LimitAnswer { kind, label, limit, max_limit: settings::MAX_LIMIT };
+    json!(LimitsAnswer { resources: kinds.map(resource).into() })
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = ResourceLimits)]
 struct LimitsBody {
+    #[schema(value_type = Vec<LimitBody>)]
     resources: Vec<Object<LimitBody>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = ResourceLimit)]
 struct LimitBody {
     kind: String,
     limit: u32,
@@ -268,8 +319,9 @@ fn set_limits(request: &Request, mut tenant: Tenant) -> Result<Tenant, ApiError>
 const MASK: &str = "********";
 
 /// A provider on the wire. Every object is in every answer, since Terraform follows them without a look.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schema(as = OidcConfig)]
 struct OidcBody {
     #[serde(deserialize_with = "null_as_default")]
     is_sso_enabled: bool,
@@ -280,9 +332,9 @@ struct OidcBody {
     #[serde(deserialize_with = "null_as_default")]
     client_secret: String,
     /// The server's; from a client it is ignored.
-    #[serde(skip_deserializing)]
+    #[serde(deserialize_with = "ignored")]
     callback_url: String,
-    #[serde(skip_deserializing)]
+    #[serde(deserialize_with = "ignored")]
     logout_url: String,
     #[serde(deserialize_with = "null_as_default")]
     scopes: Vec<String>,
@@ -295,12 +347,13 @@ struct OidcBody {
     #[serde(deserialize_with = "null_as_default")]
     issuer_tls: IssuerTls,
     #[serde(deserialize_with = "null_as_default")]
+    #[schema(value_type = BTreeMap<String, String>)]
     required_claims: ClaimNames,
     #[serde(deserialize_with = "null_as_default")]
     user_info: UserInfo,
 }
 
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", default)]
 struct IssuerTls {
     #[serde(deserialize_with = "null_as_default")]
@@ -309,12 +362,14 @@ struct IssuerTls {
     insecure_skip_verify: bool,
 }
 
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schema(as = OidcUserInfo)]
 struct UserInfo {
     #[serde(deserialize_with = "null_as_default")]
     use_user_info: bool,
     #[serde(deserialize_with = "null_as_default")]
+    #[schema(value_type = BTreeMap<String, String>)]
     claims: ClaimNames,
 }
 
@@ -381,26 +436,60 @@ fn set_oidc(body: &OidcBody, secret: Option<&String>, tenant: Tenant) -> Result<
 fn saml(app: &App, tenant: &Tenant) -> Value {
     let public_url = &app.settings.public_url;
     let callback = format!("{public_url}/v1/auth/org/{}/saml/callback", tenant.org_name);
-    let attribute = |name: &str, value: &str| {
-        json!({ "name": name, "mappedAttribute": name, "attributeValue": value,
-                "nameFormat": "urn:oasis:names:tc:SAML:2.0:attrname-format:unspecified" })
+    let attribute = |name, attribute_value| SamlAttribute {
+        name,
+        mapped_attribute: name,
+        attribute_value,
+        name_format: "urn:oasis:names:tc:SAML:2.0:attrname-format:unspecified",
     };
-    json!({
-        "isSsoEnabled": false, "isSingleLogoutEnabled": false, "singleLogoutUrl": "", "entityId": public_url,
-        "issuer": public_url, "audienceUrl": callback, "acsUrl": callback, "certificate": "",
-        "serviceProviderMetadata": "", "federationMetadata": "", "identityProvider": "", "nameIdFormat": "",
-        "defaultTeams": [], "syncSsoTeams": false,
-        "attributes": [
+    json!(SamlAnswer {
+        entity_id: public_url.clone(),
+        issuer: public_url.clone(),
+        audience_url: callback.clone(),
+        acs_url: callback,
+        attributes: vec![
             attribute("FirstName", "[FIRST_NAME_OF_USER]"),
             attribute("LastName", "[LAST_NAME_OF_USER]"),
             attribute("Email", "[EMAIL_OF_USER]"),
             attribute("SpectroTeam", "[SPECTRO_TEAM_OF_USER]"),
         ],
+        ..SamlAnswer::default()
     })
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Serialize, ToSchema)]
+#[schema(as = SamlConfigOfTenant)]
 #[serde(rename_all = "camelCase")]
+struct SamlAnswer {
+    is_sso_enabled: bool,
+    is_single_logout_enabled: bool,
+    single_logout_url: String,
+    entity_id: String,
+    issuer: String,
+    audience_url: String,
+    acs_url: String,
+    certificate: String,
+    service_provider_metadata: String,
+    federation_metadata: String,
+    identity_provider: String,
+    name_id_format: String,
+    default_teams: Vec<String>,
+    sync_sso_teams: bool,
+    attributes: Vec<SamlAttribute>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct SamlAttribute {
+    name: &'static str,
+    mapped_attribute: &'static str,
+    attribute_value: &'static str,
+    name_format: &'static str,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = SamlConfig)]
 struct SamlBody {
     #[serde(default, deserialize_with = "null_as_default")]
     is_sso_enabled: bool,

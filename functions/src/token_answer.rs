@@ -3,6 +3,7 @@
 use domain::token::{AccessToken, Claims};
 use lambda_http::http::{HeaderValue, header};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     ApiError, App,
@@ -10,8 +11,9 @@ use crate::{
     http::{self, Request, Response},
 };
 
-#[derive(Serialize)]
-struct Body<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = Token)]
+pub(crate) struct Body<'a> {
     #[serde(rename = "Authorization")]
     authorization: &'a str,
     #[serde(rename = "isMfa")]

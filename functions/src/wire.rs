@@ -5,29 +5,60 @@ use std::{collections::BTreeMap, fmt, marker::PhantomData};
 use domain::Timestamp;
 use serde::{
     Deserialize, Deserializer, Serialize,
-    de::{MapAccess, Visitor, value::MapAccessDeserializer},
+    de::{IgnoredAny, MapAccess, Visitor, value::MapAccessDeserializer},
 };
+use utoipa::ToSchema;
 
 use crate::{
     ApiError,
     http::{self, Request},
 };
 
+/// A uid as a schema: 24 lowercase hex digits.
+#[derive(ToSchema)]
+#[schema(pattern = "^[0-9a-f]{24}$")]
+#[expect(dead_code, reason = "stands for the uids of `domain` in schemas only")]
+pub(crate) struct Uid(String);
+
+/// A login mode as a schema.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "stands for the login mode of `domain` in schemas only")]
+pub(crate) enum LoginMode {
+    Dev,
+    Devops,
+}
+
+/// A time as a schema, in UTC to the millisecond.
+#[derive(ToSchema)]
+#[schema(format = DateTime)]
+#[expect(dead_code, reason = "stands for `Timestamp` in schemas only")]
+pub(crate) struct Time(String);
+
 /// The `metadata` of an answer.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = ApiKeyMetadata)]
 pub(crate) struct Metadata {
     pub(crate) name: String,
+    #[schema(value_type = Uid)]
     pub(crate) uid: String,
     pub(crate) annotations: BTreeMap<String, String>,
     pub(crate) labels: BTreeMap<String, String>,
+    #[schema(value_type = Time)]
     pub(crate) creation_timestamp: Timestamp,
+    #[schema(value_type = Time)]
     pub(crate) last_modified_timestamp: Timestamp,
+    #[schema(value_type = Time)]
     pub(crate) deletion_timestamp: Timestamp,
 }
 
+/// An object without members.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Empty {}
+
 /// What a list says of itself.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ListMeta {
     r#continue: String,
     count: usize,
@@ -97,6 +128,11 @@ where
     D: Deserializer<'de>,
 {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// What is the server's to say. Unlike `skip_deserializing` it leaves the member in the schema.
+pub(crate) fn ignored<'de, T: Default, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    IgnoredAny::deserialize(deserializer).map(|_| T::default())
 }
 
 /// A struct that stands as an object. `serde` alone would take an array for it too, field by field.

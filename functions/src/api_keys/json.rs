@@ -7,6 +7,7 @@ use domain::{
     api_key::{ApiKeyUpdate, Name},
 };
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{
     ApiError,
@@ -15,24 +16,31 @@ use crate::{
 
 /// A request to create or change a key. Whatever else a client sends is ignored: uids, times, state and value are not
 /// the client's to choose.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = ApiKeyEntity)]
 pub(super) struct Entity {
     #[serde(default, deserialize_with = "null_as_default")]
+    #[schema(value_type = Metadata)]
     metadata: Object<Metadata>,
     #[serde(default, deserialize_with = "null_as_default")]
+    #[schema(value_type = Spec)]
     spec: Object<Spec>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[schema(as = ApiKeyEntityMetadata)]
 struct Metadata {
     name: Option<String>,
     annotations: Option<BTreeMap<String, String>>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = ApiKeyEntitySpec)]
 struct Spec {
+    #[schema(value_type = Option<wire::Uid>)]
     user_uid: Option<String>,
+    #[schema(value_type = Option<wire::Time>)]
     expiry: Option<String>,
 }
 
@@ -62,51 +70,61 @@ impl Entity {
 }
 
 /// A request to revoke or re-activate. Go's clients leave out what is false.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = ApiKeyState)]
 pub(super) struct State {
     #[serde(default, deserialize_with = "null_as_default")]
     pub(super) is_active: bool,
 }
 
 /// The one answer that holds the value of a key.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = CreatedApiKey)]
 pub(super) struct Created<'a> {
     #[serde(rename = "apiKey")]
     pub(super) api_key: &'a str,
+    #[schema(value_type = wire::Uid)]
     pub(super) uid: ApiKeyUid,
 }
 
 /// A list, which is not paged.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ApiKeys)]
 pub(super) struct List {
     pub(super) items: Vec<Item>,
 }
 
 /// One key in an answer, without its value.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ApiKey)]
 pub(super) struct Item {
     metadata: wire::Metadata,
     spec: ItemSpec,
     status: Status,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ApiKeySpec)]
 struct ItemSpec {
+    #[schema(value_type = wire::Time)]
     expiry: Timestamp,
     user: ItemUser,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = ApiKeyUser)]
 struct ItemUser {
+    #[schema(value_type = wire::Uid)]
     uid: UserUid,
     first_name: String,
     last_name: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = ApiKeyStatus)]
 struct Status {
     is_active: bool,
 }

@@ -14,7 +14,23 @@ use domain::{ApiKey, Permission, PermissionSet, Principal};
 use crate::{
     ApiError, App,
     http::{self, Request},
+    openapi::Operation,
 };
+
+pub(crate) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::new("POST /v1/apiKeys", "Creates an API key and shows its value, this once")
+            .takes::<json::Entity>()
+            .creates::<json::Created<'_>>(),
+        Operation::new("GET /v1/apiKeys", "One's own API keys; all of the tenant's with the permission")
+            .answers::<json::List>(),
+        Operation::new("GET /v1/apiKeys/{uid}", "One API key, without its value").answers::<json::Item>(),
+        Operation::new("PUT /v1/apiKeys/{uid}", "Changes name, description and expiry").takes::<json::Entity>(),
+        Operation::new("PUT /v1/apiKeys/{uid}/state", "Revokes or re-activates").takes::<json::State>(),
+        Operation::new("PATCH /v1/apiKeys/{uid}", "Revokes or re-activates").takes::<json::State>(),
+        Operation::new("DELETE /v1/apiKeys/{uid}", "Removes an API key for good"),
+    ]
+}
 
 /// How often a change is made again that met another change of the same key.
 const ATTEMPTS: usize = 5;

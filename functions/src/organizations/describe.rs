@@ -2,15 +2,17 @@
 
 use domain::tenant::OrgName;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     ApiError, App,
     http::{self, Request, Response},
 };
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Description {
+#[schema(as = OrganizationDescription)]
+pub(super) struct Description {
     org_name: String,
     auth_type: &'static str,
     redirect_url: String,
@@ -19,6 +21,7 @@ struct Description {
     security_mode: &'static str,
     /// Always 1: how many there are is nobody's business.
     total_tenants: u32,
+    #[schema(value_type = Vec<String>)]
     sso_logins: [(); 0],
 }
 

@@ -2,6 +2,7 @@
 
 use domain::EmailAddress;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Organization;
 use crate::{
@@ -10,8 +11,9 @@ use crate::{
     person,
 };
 
-#[derive(Serialize)]
-struct List {
+#[derive(Serialize, ToSchema)]
+#[schema(as = Organizations)]
+pub(super) struct List {
     organizations: Vec<Organization>,
 }
 

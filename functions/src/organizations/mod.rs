@@ -8,10 +8,14 @@ mod switch;
 
 use domain::{Tenant, tenant::OrgName};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     ApiError, App, Signer,
     http::{self, Request, Response},
+    openapi::Operation,
+    tenant_settings::BannerBody,
+    token_answer,
 };
 
 /// Handles the request.
@@ -30,13 +34,33 @@ pub async fn handle(app: &App, signer: &Signer, request: Request) -> Result<Resp
     }
 }
 
+pub(crate) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::new("GET /v1/auth/org", "What an organization offers to whoever signs in")
+            .open()
+            .query("orgName", "Which one; without, what the installation offers")
+            .answers::<describe::Description>(),
+        Operation::new("GET /v1/auth/orgs", "All organizations of the caller").answers::<list::List>(),
+        Operation::new("POST /v1/auth/org/{orgName}/switch", "Signs the caller in to another of their organizations")
+            .query("setCookie", "`false` for no cookie beside the token")
+            .answers::<token_answer::Body<'_>>(),
+        Operation::new("GET /v1/auth/org/{orgName}/loginBanner", "What an organization shows before signing in")
+            .open()
+            .answers::<BannerBody>(),
+        Operation::new("GET /v1/auth/user/org/forgot", "Mails a person the names of their organizations")
+            .open()
+            .query("emailId", "The person's address"),
+    ]
+}
+
 /// An organization as whoever signs in sees it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Organization {
     name: String,
     auth_type: &'static str,
     redirect_url: String,
+    #[schema(value_type = Vec<String>)]
     sso_logins: [(); 0],
 }
 

@@ -7,6 +7,7 @@ use domain::{
 };
 use serde::Deserialize;
 use store::{Membership, NewPassword, Person, StoreError};
+use utoipa::ToSchema;
 
 use crate::{
     ApiError, App,
@@ -14,8 +15,9 @@ use crate::{
     person,
 };
 
-#[derive(Deserialize)]
-struct Body {
+#[derive(Deserialize, ToSchema)]
+#[schema(as = NewPassword)]
+pub(super) struct Body {
     password: String,
 }
 

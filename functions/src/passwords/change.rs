@@ -3,6 +3,7 @@
 use domain::{EmailAddress, Permission, Principal, UserUid, password::Password, principal::Credential};
 use serde::Deserialize;
 use store::{NewPassword, Person};
+use utoipa::ToSchema;
 
 use crate::{
     ApiError, App, caller,
@@ -10,9 +11,10 @@ use crate::{
     person,
 };
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Own {
+#[schema(as = OwnPasswordChange)]
+pub(super) struct Own {
     email_id: String,
     current_password: String,
     new_password: String,
@@ -31,9 +33,10 @@ pub(super) async fn own(app: &App, request: Request) -> Result<Response, ApiErro
     set(app, &address, &person, true, body.new_password).await
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct OfUser {
+#[schema(as = PasswordChange)]
+pub(super) struct OfUser {
     current_password: Option<String>,
     new_password: String,
 }

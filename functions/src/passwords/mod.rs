@@ -7,6 +7,7 @@ mod request_reset;
 use crate::{
     ApiError, App,
     http::{self, Request, Response},
+    openapi::Operation,
 };
 
 /// Handles the request.
@@ -26,4 +27,19 @@ pub async fn handle(app: &App, request: Request) -> Result<Response, ApiError> {
         "PATCH /v1/users/{uid}/password/change" => change::of_user(app, request).await,
         _ => Err(ApiError::NotFound),
     }
+}
+
+pub(crate) fn operations() -> Vec<Operation> {
+    let by_address =
+        |route| Operation::new(route, "Mails a link to set another password").open().takes::<request_reset::Body>();
+    let by_token = |route, summary| Operation::new(route, summary).open().takes::<by_token::Body>();
+    vec![
+        by_address("POST /v1/auth/user/password/reset"),
+        by_address("PATCH /v1/users/password/reset"),
+        Operation::new("PATCH /v1/users/{uid}/password/reset", "Mails a user a link to set another password"),
+        by_token("PATCH /v1/auth/password/{passwordToken}/reset", "Sets a password by a mailed link"),
+        by_token("PATCH /v1/auth/password/{passwordToken}/activate", "Accepts an invitation and sets a password"),
+        Operation::new("PATCH /v1/users/password/change", "Changes one's own password").takes::<change::Own>(),
+        Operation::new("PATCH /v1/users/{uid}/password/change", "Changes a user's password").takes::<change::OfUser>(),
+    ]
 }

@@ -2,6 +2,7 @@
 
 use domain::{EmailAddress, Permission, UserUid, once::Purpose};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::{
     ApiError, App, caller,
@@ -9,9 +10,10 @@ use crate::{
     mail,
 };
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Body {
+#[schema(as = PasswordReset)]
+pub(super) struct Body {
     email_id: String,
 }
 

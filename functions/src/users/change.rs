@@ -4,12 +4,13 @@ use domain::{EmailAddress, Permission, Principal, User, user::LoginMode};
 use serde::Deserialize;
 use serde_json::Value;
 use store::{ChangeUserRefused, StoreError};
+use utoipa::ToSchema;
 
 use super::json;
 use crate::{
     ApiError, App, caller,
     http::{self, Request, Response},
-    wire::{Object, person_name},
+    wire::{self, Object, person_name},
 };
 
 /// `PUT /v1/users/{uid}`: the names. Roles have a route of their own, and an address is a person, who is not exchanged.
@@ -31,11 +32,13 @@ pub(super) async fn replace(app: &App, request: Request) -> Result<Response, Api
     .await
 }
 
-#[derive(Deserialize)]
-struct Operation {
+#[derive(Deserialize, ToSchema)]
+#[schema(as = PatchOperation)]
+pub(super) struct Operation {
     op: String,
     path: String,
     #[serde(default)]
+    #[schema(value_type = Object)]
     value: Value,
 }
 
@@ -64,9 +67,11 @@ pub(super) async fn patch(app: &App, request: Request) -> Result<Response, ApiEr
     .await
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct LoginModeBody {
+#[schema(as = LoginModeChange)]
+pub(super) struct LoginModeBody {
+    #[schema(value_type = wire::LoginMode)]
     login_mode: LoginMode,
 }
 

@@ -2,17 +2,22 @@
 
 use domain::{TenantUid, UserUid};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     ApiError, App, caller,
     http::{self, Request, Response},
+    wire,
 };
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Info {
+#[schema(as = UserInfo)]
+pub(super) struct Info {
     org_name: String,
+    #[schema(value_type = wire::Uid)]
     tenant_uid: TenantUid,
+    #[schema(value_type = wire::Uid)]
     user_uid: UserUid,
 }
 

@@ -6,21 +6,25 @@ use domain::{
     user::LoginMode,
 };
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{
     ApiError,
-    wire::{ListMeta, Object, null_as_default, person_name},
+    wire::{self, ListMeta, Object, null_as_default, person_name},
 };
 
 /// A request to create or change a user.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = UserEntity)]
 pub(super) struct Entity {
     #[serde(default, deserialize_with = "null_as_default")]
+    #[schema(value_type = Spec)]
     pub(super) spec: Object<Spec>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schema(as = UserEntitySpec)]
 pub(super) struct Spec {
     first_name: Option<String>,
     last_name: Option<String>,
@@ -28,6 +32,7 @@ pub(super) struct Spec {
     #[serde(deserialize_with = "null_as_default")]
     pub(super) roles: Vec<String>,
     #[serde(deserialize_with = "null_as_default")]
+    #[schema(value_type = wire::LoginMode)]
     pub(super) login_mode: LoginMode,
 }
 
@@ -54,60 +59,84 @@ pub(super) fn roles(uids: &[String]) -> Result<Vec<RoleUid>, ApiError> {
     Ok(roles)
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = CreatedUser)]
 pub(super) struct Created {
+    #[schema(value_type = wire::Uid)]
     pub(super) uid: UserUid,
 }
 
-#[derive(Serialize)]
-pub(super) struct List<T> {
-    pub(super) items: Vec<T>,
+#[derive(Serialize, ToSchema)]
+#[schema(as = Users)]
+pub(super) struct List {
+    pub(super) items: Vec<Item>,
     pub(super) listmeta: ListMeta,
 }
 
-#[derive(Serialize)]
-pub(super) struct Items<T> {
-    pub(super) items: Vec<T>,
+#[derive(Serialize, ToSchema)]
+#[schema(as = UserMetas)]
+pub(super) struct Metas {
+    pub(super) items: Vec<Meta>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = UserSummaries)]
+pub(super) struct Summaries {
+    pub(super) items: Vec<Summary>,
 }
 
 /// A user in an answer.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = User)]
 pub(super) struct Item {
     metadata: Metadata,
-    spec: ItemSpec<RoleUid>,
+    spec: ItemSpec,
     status: Status,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = UserMetadata)]
 struct Metadata {
     name: String,
+    #[schema(value_type = wire::Uid)]
     uid: UserUid,
+    #[schema(value_type = wire::Time)]
     creation_timestamp: Timestamp,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct ItemSpec<R> {
+#[schema(as = UserSpec)]
+struct ItemSpec {
     first_name: String,
     last_name: String,
     email_id: String,
-    roles: Vec<R>,
+    #[schema(value_type = Vec<wire::Uid>)]
+    roles: Vec<RoleUid>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = UserStatus)]
 struct Status {
     is_active: bool,
     /// Always empty: the link is a secret, and it is mailed.
     activation_link: &'static str,
     is_password_resetting: bool,
+    #[schema(value_type = wire::Time)]
     last_sign_in: Timestamp,
 }
 
 impl From<&User> for Item {
     fn from(user: &User) -> Self {
-        Self { metadata: user.into(), spec: spec(user, user.roles.clone()), status: user.into() }
+        let spec = ItemSpec {
+            first_name: user.first_name.clone(),
+            last_name: user.last_name.clone(),
+            email_id: user.email.clone(),
+            roles: user.roles.clone(),
+        };
+        Self { metadata: user.into(), spec, status: user.into() }
     }
 }
 
@@ -128,18 +157,10 @@ impl From<&User> for Status {
     }
 }
 
-fn spec<R>(user: &User, roles: Vec<R>) -> ItemSpec<R> {
-    ItemSpec {
-        first_name: user.first_name.clone(),
-        last_name: user.last_name.clone(),
-        email_id: user.email.clone(),
-        roles,
-    }
-}
-
 /// A role by uid and name.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct RoleRef {
+    #[schema(value_type = wire::Uid)]
     uid: RoleUid,
     name: &'static str,
 }
@@ -150,18 +171,22 @@ pub(super) fn role_refs(user: &User) -> Vec<RoleRef> {
     held.map(|role| RoleRef { uid: role.uid, name: role.name }).collect()
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = UserRoles)]
 pub(super) struct Roles {
     pub(super) roles: Vec<RoleRef>,
     /// From teams, of which there are none.
+    #[schema(value_type = Vec<RoleRef>)]
     pub(super) inherited_roles: [(); 0],
 }
 
 /// A user in a drop-down list.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = UserMeta)]
 pub(super) struct Meta {
+    #[schema(value_type = wire::Uid)]
     uid: UserUid,
     name: String,
     email_id: String,
@@ -174,27 +199,40 @@ impl From<&User> for Meta {
 }
 
 /// A user in a summary.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = UserSummary)]
 pub(super) struct Summary {
     metadata: Metadata,
     spec: SummarySpec,
     status: Status,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = UserSummarySpec)]
 struct SummarySpec {
-    #[serde(flatten)]
-    spec: ItemSpec<RoleRef>,
+    first_name: String,
+    last_name: String,
+    email_id: String,
+    roles: Vec<RoleRef>,
     projects_count: u32,
+    #[schema(value_type = Vec<RoleRef>)]
     projects: [(); 0],
+    #[schema(value_type = Vec<RoleRef>)]
     teams: [(); 0],
 }
 
 impl From<&User> for Summary {
     fn from(user: &User) -> Self {
-        let spec = spec(user, role_refs(user));
-        let spec = SummarySpec { spec, projects_count: 0, projects: [], teams: [] };
+        let spec = SummarySpec {
+            first_name: user.first_name.clone(),
+            last_name: user.last_name.clone(),
+            email_id: user.email.clone(),
+            roles: role_refs(user),
+            projects_count: 0,
+            projects: [],
+            teams: [],
+        };
         Self { metadata: user.into(), spec, status: user.into() }
     }
 }

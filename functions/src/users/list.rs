@@ -4,8 +4,9 @@ use std::cmp::Ordering;
 
 use domain::{Permission, User};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
-use super::json::{Item, Items, List, Meta, Summary};
+use super::json::{Item, List, Meta, Metas, Summaries, Summary};
 use crate::{
     ApiError, App, caller,
     http::{self, Request, Response},
@@ -41,28 +42,33 @@ pub(super) async fn handle(app: &App, request: Request) -> Result<Response, ApiE
 /// `GET /v1/users/meta`.
 pub(super) async fn meta(app: &App, request: Request) -> Result<Response, ApiError> {
     let users = sorted(app, &request).await?;
-    Ok(http::ok(&Items { items: users.iter().map(Meta::from).collect() }))
+    Ok(http::ok(&Metas { items: users.iter().map(Meta::from).collect() }))
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct SummaryBody {
-    #[serde(deserialize_with = "null_as_default")]
+#[derive(Default, Deserialize, ToSchema)]
+#[schema(as = UserSummaryRequest)]
+pub(super) struct SummaryBody {
+    #[serde(default, deserialize_with = "null_as_default")]
+    #[schema(value_type = Filter)]
     filter: Object<Filter>,
-    #[serde(deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "null_as_default")]
+    #[schema(value_type = Vec<Sort>)]
     sort: Vec<Object<Sort>>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = UserFilter)]
 struct Filter {
-    #[serde(deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "null_as_default")]
+    #[schema(value_type = TextFilter)]
     email_id: Object<TextFilter>,
-    #[serde(deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "null_as_default")]
+    #[schema(value_type = TextFilter)]
     name: Object<TextFilter>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", default)]
 struct TextFilter {
     eq: Option<String>,
@@ -92,7 +98,7 @@ impl TextFilter {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 struct Sort {
     field: String,
     #[serde(default, deserialize_with = "null_as_default")]
@@ -114,7 +120,7 @@ pub(super) async fn summary(app: &App, request: Request) -> Result<Response, Api
             _ => return Err(ApiError::Field { field: "sort.field".to_owned() }),
         }
     }
-    Ok(http::ok(&Items { items: users.iter().map(Summary::from).collect() }))
+    Ok(http::ok(&Summaries { items: users.iter().map(Summary::from).collect() }))
 }
 
 fn ordered(order: &str, ascending: Ordering) -> Ordering {

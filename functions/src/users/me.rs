@@ -4,39 +4,47 @@ use std::collections::BTreeMap;
 
 use domain::{Permission, PermissionSet, RoleUid, TenantUid, UserUid, user::LoginMode};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     ApiError, App, caller,
     http::{self, Request, Response},
+    wire,
 };
 
-#[derive(Serialize)]
-struct Me {
+#[derive(Serialize, ToSchema)]
+pub(super) struct Me {
     metadata: Metadata,
     spec: Spec,
     status: Status,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = MeMetadata)]
 struct Metadata {
     name: String,
+    #[schema(value_type = wire::Uid)]
     uid: UserUid,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = MeSpec)]
 struct Spec {
     email_id: String,
     first_name: String,
     last_name: String,
+    #[schema(value_type = Vec<wire::Uid>)]
     roles: Vec<RoleUid>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = MeStatus)]
 struct Status {
     is_active: bool,
     is_contract_accepted: bool,
+    #[schema(value_type = wire::LoginMode)]
     login_mode: LoginMode,
     activation_link: &'static str,
     tenant: Tenant,
@@ -44,10 +52,12 @@ struct Status {
     project_permissions: BTreeMap<String, Vec<&'static str>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = MeTenant)]
 struct Tenant {
     org_name: String,
+    #[schema(value_type = wire::Uid)]
     tenant_uid: TenantUid,
 }
 

@@ -1,8 +1,9 @@
 //! The roles of a user.
 
 use domain::{Permission, role};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::{
     change,
@@ -11,7 +12,7 @@ use super::{
 use crate::{
     ApiError, App, caller,
     http::{self, Request, Response},
-    wire::null_as_default,
+    wire::{self, null_as_default},
 };
 
 /// `GET /v1/users/{uid}/roles`.
@@ -21,8 +22,9 @@ pub(super) async fn get(app: &App, request: Request) -> Result<Response, ApiErro
     Ok(http::ok(&Roles { roles: json::role_refs(&user), inherited_roles: [] }))
 }
 
-#[derive(Deserialize)]
-struct Body {
+#[derive(Deserialize, ToSchema)]
+#[schema(as = RoleUids)]
+pub(super) struct Body {
     #[serde(default, deserialize_with = "null_as_default")]
     roles: Vec<String>,
 }
@@ -51,12 +53,14 @@ pub(super) async fn put(app: &App, request: Request) -> Result<Response, ApiErro
 pub(super) async fn projects(app: &App, request: Request) -> Result<Response, ApiError> {
     let principal = caller::principal(app, &request).await?;
     super::permitted(app, &request, &principal, Permission::UserGet).await?;
-    Ok(http::ok(&json!({ "projects": [] })))
+    Ok(http::ok(&ProjectsBody::default()))
 }
 
-#[derive(Deserialize)]
-struct ProjectsBody {
+#[derive(Default, Serialize, Deserialize, ToSchema)]
+#[schema(as = ProjectRoles)]
+pub(super) struct ProjectsBody {
     #[serde(default, deserialize_with = "null_as_default")]
+    #[schema(value_type = Vec<Object>)]
     projects: Vec<Value>,
 }
 
@@ -72,5 +76,5 @@ pub(super) async fn put_projects(app: &App, request: Request) -> Result<Response
 pub(super) async fn none_elsewhere(app: &App, request: Request) -> Result<Response, ApiError> {
     let principal = caller::principal(app, &request).await?;
     super::permitted(app, &request, &principal, Permission::UserGet).await?;
-    Ok(http::ok(&json!({})))
+    Ok(http::ok(&wire::Empty {}))
 }

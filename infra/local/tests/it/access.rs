@@ -104,6 +104,7 @@ pub(crate) fn table() -> Vec<Row> {
         row("GET /v1/tenants/{tenantUid}/saml/config", false, None, None),
         row("POST /v1/tenants/{tenantUid}/saml/config", false, Some(json!({ "isSsoEnabled": false })), forbidden),
         row("GET /.well-known/jwks.json", true, None, None),
+        row("GET /v1/openapi.json", true, None, None),
         row("$default", true, None, None),
     ]
 }

@@ -29,6 +29,8 @@ use local::{
 };
 use serde_json::{Value, json};
 
+use crate::openapi;
+
 pub(crate) const PUBLIC_URL: &str = "https://latchkey.example";
 
 /// A time that no key of a test reaches unless it wants to.
@@ -268,6 +270,7 @@ impl Call {
 
     pub(crate) async fn send(self) -> Answer {
         let method = self.request.method.clone();
+        let path = self.request.uri.path().to_owned();
         let (response, operations) = self.stack.gateway.call(&self.stack.service, self.request).await;
         let (parts, body) = response.into_parts();
         let text = String::from_utf8(body.to_vec()).unwrap();
@@ -278,7 +281,7 @@ impl Call {
             text,
             operations,
         };
-        answer.check_form(&method);
+        answer.check_form(&method, &path);
         answer
     }
 }
@@ -294,7 +297,7 @@ pub(crate) struct Answer {
 
 impl Answer {
     /// What holds of every answer whatever was asked.
-    fn check_form(&self, method: &Method) {
+    fn check_form(&self, method: &Method, path: &str) {
         assert!(self.status < 500, "{method} answered {}: {}", self.status, self.text);
         for name in ["cache-control", "strict-transport-security", "x-content-type-options", "referrer-policy"] {
             assert!(self.headers.contains_key(name), "{name} is missing");
@@ -306,6 +309,7 @@ impl Answer {
             assert_eq!(self.headers["content-type"], "application/json");
             assert!(self.body.is_object() || self.body.is_array(), "{}", self.text);
         }
+        openapi::check_answer(method, path, self.status, &self.body);
         if self.status >= 400 {
             let members: Vec<_> = self.body.as_object().unwrap().keys().map(String::as_str).collect();
             assert_eq!(members, ["code", "details", "message", "ref"]);
