@@ -17,7 +17,7 @@ use crate::{
     organizations, person, sign_in, token_answer,
 };
 
-/// The body: empty, `{}`, or e-mail and password.
+/// Empty, `{}`, or e-mail and password.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schema(as = Credentials)]

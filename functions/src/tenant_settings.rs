@@ -155,7 +155,7 @@ fn set_idle_minutes(request: &Request, tenant: Tenant) -> Result<Tenant, ApiErro
     Ok(Tenant { idle_minutes: body.expiry_time_minutes, ..tenant })
 }
 
-/// A policy on the wire. What is zero does not arrive from Go's clients, so what is absent takes its default.
+/// A password policy. What is zero does not arrive from Go's clients, so what is absent takes its default.
 #[derive(Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schema(as = PasswordPolicy)]
@@ -207,7 +207,7 @@ fn set_password_policy(request: &Request, tenant: Tenant) -> Result<Tenant, ApiE
     Ok(Tenant { password_policy: policy.check()?, ..tenant })
 }
 
-/// A banner on the wire, with its capital M.
+/// A login banner, with its capital M.
 #[derive(Default, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 #[schema(as = LoginBanner)]
@@ -318,7 +318,7 @@ fn set_limits(request: &Request, mut tenant: Tenant) -> Result<Tenant, ApiError>
 /// What a client sees in place of a secret. Sent back, it means the one that is kept.
 const MASK: &str = "********";
 
-/// A provider on the wire. Every object is in every answer, since Terraform follows them without a look.
+/// An `OpenID` Connect provider. Every object is in every answer, since Terraform follows them without a look.
 #[derive(Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schema(as = OidcConfig)]

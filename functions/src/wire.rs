@@ -14,13 +14,13 @@ use crate::{
     http::{self, Request},
 };
 
-/// A uid as a schema: 24 lowercase hex digits.
+/// A uid: 24 lowercase hex digits.
 #[derive(ToSchema)]
 #[schema(pattern = "^[0-9a-f]{24}$")]
 #[expect(dead_code, reason = "stands for the uids of `domain` in schemas only")]
 pub(crate) struct Uid(String);
 
-/// A login mode as a schema.
+/// What a person chose to see; it means nothing here.
 #[derive(ToSchema)]
 #[schema(rename_all = "lowercase")]
 #[expect(dead_code, reason = "stands for the login mode of `domain` in schemas only")]
@@ -29,7 +29,7 @@ pub(crate) enum LoginMode {
     Devops,
 }
 
-/// A time as a schema, in UTC to the millisecond.
+/// A time in UTC, to the millisecond.
 #[derive(ToSchema)]
 #[schema(format = DateTime)]
 #[expect(dead_code, reason = "stands for `Timestamp` in schemas only")]
