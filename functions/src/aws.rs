@@ -3,13 +3,14 @@
 
 use std::{sync::OnceLock, time::Duration};
 
-use aws_credential_types::Credentials;
+use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use aws_smithy_http_client::{
     Builder,
     tls::{self, TlsContext, TrustStore},
 };
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::{retry::RetryConfig, timeout::TimeoutConfig};
+use aws_types::{SdkConfig, region::Region};
 
 use crate::app::{SettingsError, optional, required};
 
@@ -21,50 +22,39 @@ const ATTEMPTS: u32 = 3;
 
 /// The client of DynamoDB that the environment describes.
 pub(crate) fn dynamodb_from_env() -> Result<aws_sdk_dynamodb::Client, SettingsError> {
-    let mut config = dynamodb_config(http_client()?, required("AWS_REGION")?, credentials()?);
+    let mut config = aws_sdk_dynamodb::config::Builder::from(&sdk_config_from_env()?);
     config.set_endpoint_url(optional("AWS_ENDPOINT_URL_DYNAMODB").or_else(|| optional("AWS_ENDPOINT_URL")));
     Ok(aws_sdk_dynamodb::Client::from_conf(config.build()))
 }
 
 /// The client of KMS that the environment describes.
 pub(crate) fn kms_from_env() -> Result<aws_sdk_kms::Client, SettingsError> {
-    let mut config = aws_sdk_kms::Config::builder()
-        .behavior_version(aws_sdk_kms::config::BehaviorVersion::latest())
-        .region(aws_sdk_kms::config::Region::new(required("AWS_REGION")?))
-        .credentials_provider(credentials()?)
-        .http_client(http_client()?)
-        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
-        .timeout_config(timeouts());
+    let mut config = aws_sdk_kms::config::Builder::from(&sdk_config_from_env()?);
     config.set_endpoint_url(optional("AWS_ENDPOINT_URL_KMS").or_else(|| optional("AWS_ENDPOINT_URL")));
     Ok(aws_sdk_kms::Client::from_conf(config.build()))
 }
 
 /// The client of SES that the environment describes.
 pub(crate) fn ses_from_env() -> Result<aws_sdk_sesv2::Client, SettingsError> {
-    let mut config = aws_sdk_sesv2::Config::builder()
-        .behavior_version(aws_sdk_sesv2::config::BehaviorVersion::latest())
-        .region(aws_sdk_sesv2::config::Region::new(required("AWS_REGION")?))
-        .credentials_provider(credentials()?)
-        .http_client(http_client()?)
-        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
-        .timeout_config(timeouts());
+    let mut config = aws_sdk_sesv2::config::Builder::from(&sdk_config_from_env()?);
     config.set_endpoint_url(optional("AWS_ENDPOINT_URL_SESV2").or_else(|| optional("AWS_ENDPOINT_URL")));
     Ok(aws_sdk_sesv2::Client::from_conf(config.build()))
 }
 
-/// The settings that every client of DynamoDB shares, whatever carries its requests.
-pub fn dynamodb_config(
-    http_client: SharedHttpClient,
-    region: String,
-    credentials: Credentials,
-) -> aws_sdk_dynamodb::config::Builder {
-    aws_sdk_dynamodb::Config::builder()
+/// The settings that every client shares, whatever carries its requests.
+pub fn sdk_config(http_client: SharedHttpClient, region: String, credentials: Credentials) -> SdkConfig {
+    SdkConfig::builder()
         .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::latest())
-        .region(aws_sdk_dynamodb::config::Region::new(region))
-        .credentials_provider(credentials)
+        .region(Region::new(region))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
         .http_client(http_client)
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
         .timeout_config(timeouts())
+        .build()
+}
+
+fn sdk_config_from_env() -> Result<SdkConfig, SettingsError> {
+    Ok(sdk_config(http_client()?, required("AWS_REGION")?, credentials()?))
 }
 
 fn timeouts() -> TimeoutConfig {

@@ -47,6 +47,15 @@ async fn begin_attempt(app: &App, address: &str) -> Result<Person, ApiError> {
     Err(ApiError::AccountLocked)
 }
 
+/// The address that a user was invited by.
+///
+/// # Errors
+///
+/// [`ApiError::Internal`] if what is stored is none.
+pub fn address_of(user: &User) -> Result<EmailAddress, ApiError> {
+    EmailAddress::parse(&user.email).map_err(|error| ApiError::Internal(error.into()))
+}
+
 /// The tenants of a person in which their user is active, with that user.
 ///
 /// # Errors

@@ -102,7 +102,7 @@ async fn list(app: &App, request: Request) -> Result<Response, ApiError> {
 async fn get(app: &App, request: Request) -> Result<Response, ApiError> {
     caller::permitted(app, &request, Permission::RoleGet).await?;
     let uid: RoleUid = http::uid(&request)?;
-    let role = role::BUILT_IN.into_iter().find(|role| role.uid == uid).ok_or(ApiError::NotFound)?;
+    let role = role::find(uid).ok_or(ApiError::NotFound)?;
     Ok(http::ok(&Item::from(role)))
 }
 

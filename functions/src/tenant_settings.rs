@@ -61,27 +61,38 @@ pub async fn handle(app: &App, sealer: &Sealer, request: Request) -> Result<Resp
 }
 
 pub(crate) fn operations() -> Vec<Operation> {
-    let of = |path, summary| Operation::new(path, summary);
     vec![
-        of("GET /v1/tenants/{tenantUid}/authTokenSettings", "After how many idle minutes a session ends")
+        Operation::new("GET /v1/tenants/{tenantUid}/authTokenSettings", "After how many idle minutes a session ends")
             .answers::<IdleBody>(),
-        of("PUT /v1/tenants/{tenantUid}/authTokenSettings", "Sets after how many idle minutes a session ends")
-            .takes::<IdleBody>(),
-        of("GET /v1/tenants/{tenantUid}/password/policy", "What passwords must be like").answers::<PolicyBody>(),
-        of("POST /v1/tenants/{tenantUid}/password/policy", "Sets what passwords must be like").takes::<PolicyBody>(),
-        of("GET /v1/tenants/{tenantUid}/loginBanner", "What is shown before signing in").answers::<BannerBody>(),
-        of("PUT /v1/tenants/{tenantUid}/loginBanner", "Sets what is shown before signing in").takes::<BannerBody>(),
-        of("GET /v1/tenants/{tenantUid}/sso/auth/providers", "The social logins").answers::<LoginsBody>(),
-        of("POST /v1/tenants/{tenantUid}/sso/auth/providers", "Sets the social logins").takes::<LoginsBody>(),
-        of("GET /v1/tenants/{tenantUid}/domains", "The mail domains").answers::<DomainsBody>(),
-        of("POST /v1/tenants/{tenantUid}/domains", "Sets the mail domains").takes::<DomainsBody>(),
-        of("GET /v1/tenants/{tenantUid}/resourceLimits", "How many there may be of what").answers::<LimitsAnswer>(),
-        of("PATCH /v1/tenants/{tenantUid}/resourceLimits", "Sets how many there may be of what").takes::<LimitsBody>(),
-        of("GET /v1/tenants/{tenantUid}/oidc/config", "The OpenID Connect provider").answers::<OidcBody>(),
-        of("POST /v1/tenants/{tenantUid}/oidc/config", "Sets the OpenID Connect provider").takes::<OidcBody>(),
-        of("GET /v1/tenants/{tenantUid}/saml/config", "The SAML provider, of which there is none")
+        Operation::new(
+            "PUT /v1/tenants/{tenantUid}/authTokenSettings",
+            "Sets after how many idle minutes a session ends",
+        )
+        .takes::<IdleBody>(),
+        Operation::new("GET /v1/tenants/{tenantUid}/password/policy", "What passwords must be like")
+            .answers::<PolicyBody>(),
+        Operation::new("POST /v1/tenants/{tenantUid}/password/policy", "Sets what passwords must be like")
+            .takes::<PolicyBody>(),
+        Operation::new("GET /v1/tenants/{tenantUid}/loginBanner", "What is shown before signing in")
+            .answers::<BannerBody>(),
+        Operation::new("PUT /v1/tenants/{tenantUid}/loginBanner", "Sets what is shown before signing in")
+            .takes::<BannerBody>(),
+        Operation::new("GET /v1/tenants/{tenantUid}/sso/auth/providers", "The social logins").answers::<LoginsBody>(),
+        Operation::new("POST /v1/tenants/{tenantUid}/sso/auth/providers", "Sets the social logins")
+            .takes::<LoginsBody>(),
+        Operation::new("GET /v1/tenants/{tenantUid}/domains", "The mail domains").answers::<DomainsBody>(),
+        Operation::new("POST /v1/tenants/{tenantUid}/domains", "Sets the mail domains").takes::<DomainsBody>(),
+        Operation::new("GET /v1/tenants/{tenantUid}/resourceLimits", "How many there may be of what")
+            .answers::<LimitsAnswer>(),
+        Operation::new("PATCH /v1/tenants/{tenantUid}/resourceLimits", "Sets how many there may be of what")
+            .takes::<LimitsBody>(),
+        Operation::new("GET /v1/tenants/{tenantUid}/oidc/config", "The OpenID Connect provider").answers::<OidcBody>(),
+        Operation::new("POST /v1/tenants/{tenantUid}/oidc/config", "Sets the OpenID Connect provider")
+            .takes::<OidcBody>(),
+        Operation::new("GET /v1/tenants/{tenantUid}/saml/config", "The SAML provider, of which there is none")
             .answers::<SamlAnswer>(),
-        of("POST /v1/tenants/{tenantUid}/saml/config", "Takes SAML switched off, which it is").takes::<SamlBody>(),
+        Operation::new("POST /v1/tenants/{tenantUid}/saml/config", "Takes SAML switched off, which it is")
+            .takes::<SamlBody>(),
     ]
 }
 

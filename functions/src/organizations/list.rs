@@ -1,6 +1,5 @@
 //! `GET /v1/auth/orgs`: all organizations of the caller, whichever one they are signed in to.
 
-use domain::EmailAddress;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -19,7 +18,7 @@ pub(super) struct List {
 
 pub(super) async fn handle(app: &App, request: Request) -> Result<Response, ApiError> {
     let principal = caller::principal(app, &request).await?;
-    let address = EmailAddress::parse(&principal.user.email).map_err(|error| ApiError::Internal(error.into()))?;
+    let address = person::address_of(&principal.user)?;
     let person = app.store.person(address.canonical()).await?;
     let memberships = person::active_memberships(app, &person).await?;
     let organizations = memberships.iter().map(|(tenant, _)| Organization::new(app, tenant)).collect();

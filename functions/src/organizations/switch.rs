@@ -1,6 +1,6 @@
 //! `POST /v1/auth/org/{orgName}/switch`: signs the caller in to another of their organizations without a password.
 
-use domain::{EmailAddress, principal::Credential, tenant::OrgName};
+use domain::{principal::Credential, tenant::OrgName};
 use store::Proof;
 
 use crate::{
@@ -17,7 +17,7 @@ pub(super) async fn handle(app: &App, signer: &Signer, request: Request) -> Resu
         _ => return Err(ApiError::NotByApiKey),
     };
     let target = OrgName::folded(&http::path_parameter(&request, "orgName"));
-    let address = EmailAddress::parse(&principal.user.email).map_err(|error| ApiError::Internal(error.into()))?;
+    let address = person::address_of(&principal.user)?;
     let person = app.store.person(address.canonical()).await?;
     let memberships = person::active_memberships(app, &person).await?;
     let found = memberships.into_iter().find(|(tenant, _)| tenant.org_name == target);

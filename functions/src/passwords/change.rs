@@ -25,7 +25,7 @@ pub(super) async fn own(app: &App, request: Request) -> Result<Response, ApiErro
     let principal = caller::principal(app, &request).await?;
     refuse_api_key(&principal)?;
     let body: Own = http::body(&request)?;
-    let address = own_address(&principal)?;
+    let address = person::address_of(&principal.user)?;
     if EmailAddress::parse(&body.email_id).ok().as_ref() != Some(&address) {
         return Err(ApiError::InvalidCredentials);
     }
@@ -48,7 +48,7 @@ pub(super) async fn of_user(app: &App, request: Request) -> Result<Response, Api
     let uid: UserUid = http::uid(&request).map_err(|_| ApiError::UserNotFound)?;
     let body: OfUser = http::body(&request)?;
     if uid == principal.user.uid {
-        let address = own_address(&principal)?;
+        let address = person::address_of(&principal.user)?;
         let current = Password::new(body.current_password.unwrap_or_default());
         let person = person::check_password(app, &address, current).await?;
         return set(app, &address, &person, true, body.new_password).await;
@@ -57,7 +57,7 @@ pub(super) async fn of_user(app: &App, request: Request) -> Result<Response, Api
         return Err(ApiError::Forbidden(Permission::UserUpdate));
     }
     let user = app.store.user(principal.user.tenant, uid).await?.ok_or(ApiError::UserNotFound)?;
-    let address = EmailAddress::parse(&user.email)?;
+    let address = person::address_of(&user)?;
     let person = app.store.person(address.canonical()).await?;
     // The password opens every organization of the person, of which this admin has a say in one only.
     if user.is_pending || person.memberships.len() > 1 || !principal.may_act_as(&user) {
@@ -71,10 +71,6 @@ fn refuse_api_key(principal: &Principal) -> Result<(), ApiError> {
         Credential::Token { claims, .. } if claims.kuid.is_none() => Ok(()),
         _ => Err(ApiError::NotByApiKey),
     }
-}
-
-fn own_address(principal: &Principal) -> Result<EmailAddress, ApiError> {
-    EmailAddress::parse(&principal.user.email).map_err(|error| ApiError::Internal(error.into()))
 }
 
 /// - `was_verified`: whether the old password was given, which must then still be the old one.

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use crate::{
     ApiError, App, caller,
     http::{self, Request, Response},
-    mail,
+    mail, person,
 };
 
 #[derive(Deserialize, ToSchema)]
@@ -33,7 +33,7 @@ pub(super) async fn by_admin(app: &App, request: Request) -> Result<Response, Ap
     }
     let uid: UserUid = http::uid(&request).map_err(|_| ApiError::UserNotFound)?;
     let user = app.store.user(principal.user.tenant, uid).await?.ok_or(ApiError::UserNotFound)?;
-    mail_link(app, &EmailAddress::parse(&user.email)?).await?;
+    mail_link(app, &person::address_of(&user)?).await?;
     Ok(http::no_content())
 }
 

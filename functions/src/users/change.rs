@@ -10,6 +10,7 @@ use super::json;
 use crate::{
     ApiError, App, caller,
     http::{self, Request, Response},
+    person,
     wire::{self, Object, person_name},
 };
 
@@ -21,7 +22,7 @@ pub(super) async fn replace(app: &App, request: Request) -> Result<Response, Api
         let spec = &entity.spec.0;
         if let Some(address) = spec.email_id.as_deref().filter(|address| !address.is_empty()) {
             let address = EmailAddress::parse(address)?;
-            if EmailAddress::parse(&user.email).ok().as_ref() != Some(&address) {
+            if person::address_of(user)? != address {
                 return Err(ApiError::EmailFixed);
             }
         }

@@ -1,11 +1,12 @@
 //! `DELETE /v1/users/{uid}`: removes a user with all of their API keys.
 
-use domain::{EmailAddress, Permission, User};
+use domain::{Permission, User};
 use store::{ChangeUserRefused, StoreError};
 
 use crate::{
     ApiError, App, caller,
     http::{self, Request, Response},
+    person,
 };
 
 pub(super) async fn handle(app: &App, request: Request) -> Result<Response, ApiError> {
@@ -18,7 +19,7 @@ pub(super) async fn handle(app: &App, request: Request) -> Result<Response, ApiE
     // First, so that with the first write everything of theirs is dead, whatever becomes of the rest.
     let disabled = User { is_active: false, ..user.clone() };
     app.store.replace_user(&user, &disabled).await.map_err(refused)?;
-    let address = EmailAddress::parse(&user.email).map_err(|error| ApiError::Internal(error.into()))?;
+    let address = person::address_of(&user)?;
     for _ in 0..super::ATTEMPTS {
         for key in app.store.api_keys_of_user(user.tenant, user.uid).await? {
             match app.store.delete_api_key(&key).await {

@@ -49,8 +49,7 @@ impl Spec {
 /// The roles of these uids, all of which must exist.
 pub(super) fn roles(uids: &[String]) -> Result<Vec<RoleUid>, ApiError> {
     let find = |text: &String| {
-        let uid: Option<RoleUid> = text.parse().ok();
-        let role = role::BUILT_IN.into_iter().find(|role| Some(role.uid) == uid);
+        let role = text.parse().ok().and_then(role::find);
         role.map(|role| role.uid).ok_or(ApiError::RoleNotFound)
     };
     let mut roles = uids.iter().map(find).collect::<Result<Vec<_>, _>>()?;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use aws_credential_types::Credentials;
-use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::{Client, config};
 use aws_smithy_runtime_api::{
     client::{
         http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn},
@@ -40,7 +40,7 @@ pub fn client(
     let guarded = SharedHttpConnector::new(Guarded { to: backend.connector(), policy, resources, faults, posted });
     let http_client = http_client_fn(move |_, _| guarded.clone());
     let credentials = Credentials::from_keys("local", "local", None);
-    let config = functions::aws::dynamodb_config(http_client, "local".to_owned(), credentials);
+    let config = config::Builder::from(&functions::aws::sdk_config(http_client, "local".to_owned(), credentials));
     Client::from_conf(config.endpoint_url(backend.url()).build())
 }
 

@@ -53,6 +53,11 @@ pub const TENANT_VIEWER: Role = Role {
 /// Every built-in role, with the permissions that Palette documents for them.
 pub const BUILT_IN: [&Role; 3] = [&TENANT_ADMIN, &TENANT_USER_ADMIN, &TENANT_VIEWER];
 
+/// The role of this uid, if there is one.
+pub fn find(uid: RoleUid) -> Option<&'static Role> {
+    BUILT_IN.into_iter().find(|role| role.uid == uid)
+}
+
 /// The permissions that these roles grant together. A role that does not exist grants nothing.
 pub fn permissions(roles: &[RoleUid]) -> PermissionSet {
     BUILT_IN
