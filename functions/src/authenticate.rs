@@ -43,7 +43,8 @@ pub(crate) fn operations() -> Vec<Operation> {
 /// # Errors
 ///
 /// [`ApiError::Unauthorized`] for a key that does not hold, [`ApiError::NothingToAuthenticateWith`] without any;
-/// [`ApiError::InvalidCredentials`], [`ApiError::AccountLocked`] and [`ApiError::OrgSelectionRequired`] for a password.
+/// [`ApiError::InvalidCredentials`], [`ApiError::AccountLocked`],
+/// [`ApiError::OrgSelectionRequired`] and [`ApiError::PasswordExpired`] for a password.
 pub async fn handle(app: &App, signer: &Signer, request: Request) -> Result<Response, ApiError> {
     let body: Body = http::optional_body(&request)?.unwrap_or_default();
     let given = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
@@ -77,7 +78,8 @@ async fn by_password(app: &App, signer: &Signer, request: &Request, body: Body) 
     match memberships.as_slice() {
         // Nothing is said of other organizations, so a wrong one looks like a wrong password.
         [] => Err(ApiError::InvalidCredentials),
-        [(_, user)] => {
+        [(tenant, user)] => {
+            person::check_age(app, &address, &person, tenant).await?;
             let hash = person.password_hash.as_deref().unwrap_or_default();
             let proof = Proof::Password { address: address.canonical(), hash };
             sign_in::answer(app, signer, request, user, proof).await

@@ -90,6 +90,8 @@ pub enum ApiError {
     InvalidOneTimeToken,
     #[error("too many attempts; wait a few minutes before the next one")]
     AccountLocked,
+    #[error("the password has ended by the rules of the organization; a link to set another one was mailed")]
+    PasswordExpired,
     #[error("this cannot be done with an API key; sign in")]
     NotByApiKey,
     #[error("you do not belong to it")]
@@ -188,6 +190,7 @@ impl ApiError {
             Self::OrgSelectionRequired(_) => (StatusCode::BAD_REQUEST, "OrgSelectionRequired"),
             Self::InvalidOneTimeToken => (StatusCode::UNAUTHORIZED, "InvalidPasswordToken"),
             Self::AccountLocked => (StatusCode::FORBIDDEN, "AccountLocked"),
+            Self::PasswordExpired => (StatusCode::FORBIDDEN, "PasswordExpired"),
             Self::AccessDenied => (StatusCode::FORBIDDEN, "ResourceAccessDenied"),
             Self::NotByApiKey
             | Self::SignUpClosed

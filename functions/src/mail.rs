@@ -7,15 +7,13 @@ use std::time::Duration;
 
 use askama::Template;
 use domain::{
-    EmailAddress, TokenUid,
+    EmailAddress, Timestamp, TokenUid,
     once::{self, OneTime, OneTimeToken, Purpose},
+    tenant::OrgName,
 };
 use store::{OutgoingMail, PostedMail};
 
-use crate::{ApiError, App};
-
-/// The least span between two mails of one kind to one address, since anybody can ask for them.
-const INTERVAL: Duration = Duration::from_mins(1);
+use crate::{ApiError, App, organizations as orgs};
 
 /// What a mail is about.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +24,10 @@ pub enum Kind {
     Reset,
     /// A link to make the organization that was signed up.
     SignUp,
+    /// An invitation, once more.
+    Invitation,
+    /// That the password ends soon.
+    PasswordEnds,
 }
 
 impl Kind {
@@ -34,6 +36,16 @@ impl Kind {
             Self::Organizations => "organizations",
             Self::Reset => "reset",
             Self::SignUp => "sign_up",
+            Self::Invitation => "invitation",
+            Self::PasswordEnds => "password_ends",
+        }
+    }
+
+    /// The least span between two mails of the kind to one address: most can be asked for by anybody.
+    const fn interval(self) -> Duration {
+        match self {
+            Self::PasswordEnds => Duration::from_hours(24),
+            _ => Duration::from_mins(1),
         }
     }
 }
@@ -104,6 +116,29 @@ pub fn reset(app: &App, address: &EmailAddress, token: &OneTimeToken) -> Letter 
     letter(app, "Set another password", &[intro], links, closing)
 }
 
+/// That the password ends soon.
+pub fn password_ends(app: &App, org_name: &OrgName, ends_at: Timestamp) -> Letter {
+    let intro = format!(
+        "The organization \"{org_name}\" asks its people to set another password now and then. Yours ends on {}. \
+         Change it before, and nothing interrupts you.",
+        ends_at.day_in_words()
+    );
+    let links = vec![("Sign in".to_owned(), orgs::url_of(app, org_name))];
+    let closing = "Your API keys are not affected.";
+    letter(app, "Your password ends soon", &[intro], links, closing)
+}
+
+/// That the password has ended, with a link to set another one.
+pub fn password_ended(app: &App, org_name: &str, token: &OneTimeToken) -> Letter {
+    let intro = format!(
+        "You signed in with the right password, but the organization \"{org_name}\" asks its people to set another one \
+         now and then, and yours has ended. The link below lets you do that once, within 24 hours."
+    );
+    let links = vec![("Set another password".to_owned(), url(app, "reset", token))];
+    let closing = "If you did not sign in just now, somebody knows your old password: set another one.";
+    letter(app, "Your password has ended", &[intro], links, closing)
+}
+
 /// A link to make the organization that was signed up.
 pub fn sign_up(app: &App, org_name: &str, token: &OneTimeToken) -> Letter {
     let intro = format!(
@@ -162,7 +197,7 @@ pub async fn send(
     let mail = letter.into_mail(app, to)?;
     let posted = PostedMail { address: to.canonical(), kind: kind.as_str(), mail: &mail, once };
     let now = app.clock.now();
-    Ok(app.store.post_mail_now_and_then(&posted, is_wanted, now, now + INTERVAL).await?)
+    Ok(app.store.post_mail_now_and_then(&posted, is_wanted, now, now + kind.interval()).await?)
 }
 
 /// A letter ready for the outbox, for a transaction that does more.

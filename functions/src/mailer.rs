@@ -115,13 +115,18 @@ pub struct Ses {
 }
 
 impl Ses {
+    /// By this client, from this sender.
+    pub const fn new(client: aws_sdk_sesv2::Client, from: String) -> Self {
+        Self { client, from }
+    }
+
     /// As the environment describes it: `MAIL_FROM` is the sender.
     ///
     /// # Errors
     ///
     /// As in [`SettingsError`].
     pub fn from_env() -> Result<Self, SettingsError> {
-        Ok(Self { client: aws::ses_from_env()?, from: required("MAIL_FROM")? })
+        Ok(Self::new(aws::ses_from_env()?, required("MAIL_FROM")?))
     }
 
     /// Sends one mail.

@@ -2,11 +2,12 @@
 
 use domain::{
     EmailAddress, Tenant, TenantUid, User, UserUid,
-    password::{BrokenRule, Password, PasswordPolicy},
+    once::Purpose,
+    password::{Age, BrokenRule, Password, PasswordPolicy},
 };
 use store::{Person, StoreError};
 
-use crate::{ApiError, App};
+use crate::{ApiError, App, mail};
 
 /// How often counting an attempt is tried again that met another attempt at the same address.
 const ATTEMPTS: usize = 10;
@@ -72,6 +73,29 @@ pub async fn active_memberships(app: &App, person: &Person) -> Result<Vec<(Tenan
         }
     }
     Ok(active)
+}
+
+/// Refuses a password that is older than the tenant allows, and mails a link to set another one. Says by mail when it
+/// soon will be, once a day.
+///
+/// # Errors
+///
+/// [`ApiError::PasswordExpired`].
+pub async fn check_age(app: &App, address: &EmailAddress, person: &Person, tenant: &Tenant) -> Result<(), ApiError> {
+    let Some(changed_at) = person.password_changed_at else { return Ok(()) };
+    match tenant.password_policy.age(changed_at, app.clock.now()) {
+        Age::Young => Ok(()),
+        Age::EndsSoon(ends_at) => {
+            let letter = mail::password_ends(app, &tenant.org_name, ends_at);
+            mail::send(app, address, mail::Kind::PasswordEnds, letter, None, true).await
+        }
+        Age::Ended => {
+            let (token, once) = mail::one_time(app, address, Purpose::ResetPassword);
+            let letter = mail::password_ended(app, tenant.org_name.as_str(), &token);
+            mail::send(app, address, mail::Kind::Reset, letter, Some(&once), true).await?;
+            Err(ApiError::PasswordExpired)
+        }
+    }
 }
 
 /// The hash of a new password, if every tenant that the person has accepted allows it.

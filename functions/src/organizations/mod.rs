@@ -77,7 +77,7 @@ impl Organization {
 }
 
 /// Where the people of an organization sign in.
-fn url_of(app: &App, org_name: &OrgName) -> String {
+pub(crate) fn url_of(app: &App, org_name: &OrgName) -> String {
     format!("{}/o/{org_name}", app.settings.public_url)
 }
 

@@ -21,6 +21,8 @@ pub(super) async fn handle(app: &App, signer: &Signer, request: Request) -> Resu
     let person = app.store.person(address.canonical()).await?;
     let memberships = person::active_memberships(app, &person).await?;
     let found = memberships.into_iter().find(|(tenant, _)| tenant.org_name == target);
-    let (_, user) = found.ok_or(ApiError::AccessDenied)?;
+    let (tenant, user) = found.ok_or(ApiError::AccessDenied)?;
+    // Another organization may give passwords less time than the one that was signed in to.
+    person::check_age(app, &address, &person, &tenant).await?;
     sign_in::answer(app, signer, &request, &user, Proof::Session(&session)).await
 }

@@ -3,7 +3,7 @@
 use domain::{
     TenantUid, User, UserUid,
     once::{OneTimeToken, Purpose},
-    password::Password,
+    password::{BrokenRule, Password},
 };
 use serde::Deserialize;
 use store::{Membership, NewPassword, Person, StoreError};
@@ -64,6 +64,10 @@ async fn set(
             Some((tenant, user)) => Some(pending(app, &person, tenant, user).await?),
         };
         let joining = joining.map(|(tenant, _)| tenant);
+        // Whoever resets a password, because it has ended perhaps, sets another one.
+        if joining.is_none() && is_old(app, &person, &body.password).await? {
+            return Err(ApiError::PasswordPolicy(vec![BrokenRule::Same]));
+        }
         let password = Password::new(body.password);
         let hash = person::hash_new_password(app, &once.address, &person, joining, password).await?;
         let new = NewPassword {
@@ -82,6 +86,14 @@ async fn set(
         }
     }
     Err(ApiError::Conflict)
+}
+
+async fn is_old(app: &App, person: &Person, password: &str) -> Result<bool, ApiError> {
+    let password = Password::new(password.to_owned());
+    if password.is_oversized() {
+        return Ok(false);
+    }
+    app.hasher.queue()?.verify(password, person.password_hash.clone()).await
 }
 
 /// The user whom an invitation makes active, if it still can.

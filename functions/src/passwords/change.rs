@@ -1,6 +1,10 @@
 //! Changing a password by whoever knows the old one, or by an admin.
 
-use domain::{EmailAddress, Permission, Principal, UserUid, password::Password, principal::Credential};
+use domain::{
+    EmailAddress, Permission, Principal, UserUid,
+    password::{BrokenRule, Password},
+    principal::Credential,
+};
 use serde::Deserialize;
 use store::{NewPassword, Person};
 use utoipa::ToSchema;
@@ -29,8 +33,7 @@ pub(super) async fn own(app: &App, request: Request) -> Result<Response, ApiErro
     if EmailAddress::parse(&body.email_id).ok().as_ref() != Some(&address) {
         return Err(ApiError::InvalidCredentials);
     }
-    let person = person::check_password(app, &address, Password::new(body.current_password)).await?;
-    set(app, &address, &person, true, body.new_password).await
+    set_own(app, &address, body.current_password, body.new_password).await
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -49,9 +52,7 @@ pub(super) async fn of_user(app: &App, request: Request) -> Result<Response, Api
     let body: OfUser = http::body(&request)?;
     if uid == principal.user.uid {
         let address = person::address_of(&principal.user)?;
-        let current = Password::new(body.current_password.unwrap_or_default());
-        let person = person::check_password(app, &address, current).await?;
-        return set(app, &address, &person, true, body.new_password).await;
+        return set_own(app, &address, body.current_password.unwrap_or_default(), body.new_password).await;
     }
     if !principal.has(Permission::UserUpdate) {
         return Err(ApiError::Forbidden(Permission::UserUpdate));
@@ -64,6 +65,15 @@ pub(super) async fn of_user(app: &App, request: Request) -> Result<Response, Api
         return Err(ApiError::NotTheirsAlone);
     }
     set(app, &address, &person, false, body.new_password).await
+}
+
+async fn set_own(app: &App, address: &EmailAddress, current: String, new: String) -> Result<Response, ApiError> {
+    let is_same = current == new;
+    let person = person::check_password(app, address, Password::new(current)).await?;
+    if is_same {
+        return Err(ApiError::PasswordPolicy(vec![BrokenRule::Same]));
+    }
+    set(app, address, &person, true, new).await
 }
 
 fn refuse_api_key(principal: &Principal) -> Result<(), ApiError> {

@@ -25,7 +25,8 @@ pub(super) async fn by_address(app: &App, request: Request) -> Result<Response, 
     Ok(http::no_content())
 }
 
-/// `PATCH /v1/users/{uid}/password/reset`: for an admin, who learns nothing of the link.
+/// `PATCH /v1/users/{uid}/password/reset`: for an admin, who learns nothing of the link. Who has not accepted the
+/// invitation yet is mailed it again.
 pub(super) async fn by_admin(app: &App, request: Request) -> Result<Response, ApiError> {
     let principal = caller::principal(app, &request).await?;
     if !principal.has(Permission::UserUpdate) {
@@ -33,7 +34,15 @@ pub(super) async fn by_admin(app: &App, request: Request) -> Result<Response, Ap
     }
     let uid: UserUid = http::uid(&request).map_err(|_| ApiError::UserNotFound)?;
     let user = app.store.user(principal.user.tenant, uid).await?.ok_or(ApiError::UserNotFound)?;
-    mail_link(app, &person::address_of(&user)?).await?;
+    let address = person::address_of(&user)?;
+    if user.is_pending {
+        let tenant = app.store.tenant(user.tenant).await?.ok_or(ApiError::TenantGone)?;
+        let (token, once) = mail::one_time(app, &address, Purpose::Activate { tenant: tenant.uid, user: user.uid });
+        let letter = mail::invitation(app, tenant.org_name.as_str(), &principal.user.name(), &token);
+        mail::send(app, &address, mail::Kind::Invitation, letter, Some(&once), true).await?;
+    } else {
+        mail_link(app, &address).await?;
+    }
     Ok(http::no_content())
 }
 

@@ -99,7 +99,8 @@ impl Gateway {
 ///
 /// The parser's, if it is no such event.
 pub async fn invoke(service: &Service, function: &Function, event: &str) -> Result<Value, serde_json::Error> {
-    serde_json::to_value(service.invoke(function, serde_json::from_str(event)?).await)
+    let event = serde_json::from_str(event)?;
+    serde_json::to_value(Box::pin(service.invoke(function, event)).await)
 }
 
 /// What API Gateway makes of a function's answer.

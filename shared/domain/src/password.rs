@@ -1,7 +1,11 @@
 //! Passwords: what a tenant asks of them.
 
+use std::time::Duration;
+
 use regex::{Regex, RegexBuilder};
 use zeroize::Zeroizing;
+
+use crate::timestamp::Timestamp;
 
 /// Characters of a password that are taken at all, before any work is done on it.
 pub const MAX_BYTES: usize = 4096;
@@ -60,7 +64,7 @@ pub struct PasswordPolicy {
     pub min_digits: u32,
     /// Other characters at least.
     pub min_special: u32,
-    /// Days after which a password should be changed.
+    /// Days after which a password opens nothing any more until another is set.
     pub expiry_days: u32,
     /// Days before that at which to remind.
     pub first_reminder_days: u32,
@@ -80,6 +84,17 @@ impl Default for PasswordPolicy {
             first_reminder_days: 5,
         }
     }
+}
+
+/// How a password stands to the span that a tenant gives it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Age {
+    /// There is nothing to say.
+    Young,
+    /// It ends soon, at this moment.
+    EndsSoon(Timestamp),
+    /// It opens nothing of this tenant any more until another is set.
+    Ended,
 }
 
 /// Why a policy was refused.
@@ -118,6 +133,8 @@ pub enum BrokenRule {
     Regex,
     /// Too easy to guess.
     TooCommon,
+    /// The one before.
+    Same,
 }
 
 impl BrokenRule {
@@ -132,6 +149,7 @@ impl BrokenRule {
             Self::Special => "minNumOfSpecialCharacters",
             Self::Regex => "regex",
             Self::TooCommon => "tooCommon",
+            Self::Same => "sameAsBefore",
         }
     }
 }
@@ -160,6 +178,19 @@ impl PasswordPolicy {
             compiled(regex).ok_or(PolicyRefused::Regex)?;
         }
         Ok(self)
+    }
+
+    /// How a password of this tenant's people stands that was set at `changed_at`.
+    pub fn age(&self, changed_at: Timestamp, now: Timestamp) -> Age {
+        let after = |days: u32| changed_at + Duration::from_hours(24 * u64::from(days));
+        let ends_at = after(self.expiry_days);
+        if ends_at <= now {
+            Age::Ended
+        } else if after(self.expiry_days - self.first_reminder_days) <= now {
+            Age::EndsSoon(ends_at)
+        } else {
+            Age::Young
+        }
     }
 
     /// The rules that a password breaks; none if it may be used.
@@ -219,6 +250,22 @@ mod tests {
         assert_eq!(broken(&policy, "H-7a"), ["minLength", "tooCommon"]);
         assert_eq!(broken(&policy, &"Harbour-7-lamp".repeat(5)), ["maxLength"]);
         assert_eq!(broken(&policy, "Äußerst-7-schön"), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn a_password_ends_after_its_days_and_some_days_before_that_is_said() {
+        let policy = PasswordPolicy { expiry_days: 90, first_reminder_days: 5, ..PasswordPolicy::default() };
+        let changed_at = Timestamp::from_secs(1_800_000_000);
+        let after = |days: u64, less_millis: i64| {
+            Timestamp::from_millis((changed_at + Duration::from_hours(24 * days)).millis() - less_millis)
+        };
+        assert_eq!(policy.age(changed_at, changed_at), Age::Young);
+        assert_eq!(policy.age(changed_at, after(85, 1)), Age::Young);
+        assert_eq!(policy.age(changed_at, after(85, 0)), Age::EndsSoon(after(90, 0)));
+        assert_eq!(policy.age(changed_at, after(90, 1)), Age::EndsSoon(after(90, 0)));
+        assert_eq!(policy.age(changed_at, after(90, 0)), Age::Ended);
+        let unannounced = PasswordPolicy { first_reminder_days: 0, ..policy };
+        assert_eq!(unannounced.age(changed_at, after(90, 1)), Age::Young);
     }
 
     #[test]

@@ -65,6 +65,17 @@ impl Timestamp {
     }
 }
 
+impl Timestamp {
+    /// The day, in UTC, as people write it: `4 March 2026`.
+    pub fn day_in_words(self) -> String {
+        self.utc().format("%-d %B %Y").to_string()
+    }
+
+    fn utc(self) -> DateTime<Utc> {
+        DateTime::<Utc>::from_timestamp_millis(self.0).unwrap_or(DateTime::<Utc>::MAX_UTC)
+    }
+}
+
 impl Add<Duration> for Timestamp {
     type Output = Self;
 
@@ -75,8 +86,7 @@ impl Add<Duration> for Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let moment = DateTime::<Utc>::from_timestamp_millis(self.0).unwrap_or(DateTime::<Utc>::MAX_UTC);
-        f.write_str(&moment.to_rfc3339_opts(SecondsFormat::Millis, true))
+        f.write_str(&self.utc().to_rfc3339_opts(SecondsFormat::Millis, true))
     }
 }
 

@@ -119,6 +119,71 @@ async fn a_password_must_be_what_the_tenant_asks() {
 }
 
 #[tokio::test]
+async fn a_password_ends_when_the_tenant_says_and_that_is_announced() {
+    let stack = Stack::start().await;
+    let email = "ines@northwind.example";
+    let ines = stack.sign_up(email, "northwind", PASSWORD).await;
+    let path = format!("/v1/tenants/{}/password/policy", ines.tenant_uid().await);
+    let policy = json!({ "expiryDurationInDays": 90, "firstReminderInDays": 5 });
+    assert_eq!(ines.call("POST", &path, Some(policy)).await.status, 204);
+    let body = json!({ "metadata": { "name": "key" }, "spec": { "expiry": crate::stack::LATER } });
+    let key = ines.call("POST", "/v1/apiKeys", Some(body)).await.body["apiKey"].as_str().unwrap().to_owned();
+    let days = |days: u64| Duration::from_hours(24 * days);
+    let subjects = || stack.mails().into_iter().map(|mail| mail.subject).collect::<Vec<_>>();
+    let count = |subject: &str| subjects().iter().filter(|it| *it == subject).count();
+
+    stack.advance(days(84));
+    assert_eq!(stack.sign_in(email, PASSWORD, None).await.status, 200);
+    assert_eq!(count("Your password ends soon"), 0);
+    stack.advance(days(1));
+    for _ in 0..3 {
+        assert_eq!(stack.sign_in(email, PASSWORD, None).await.status, 200);
+    }
+    assert_eq!(count("Your password ends soon"), 1, "once a day");
+    // Another organization gives it more time, and leads nowhere else.
+    stack.sign_up(email, "fabrikam", OTHER).await;
+    stack.advance(days(90));
+    let session = stack.session(email, OTHER, Some("fabrikam")).await;
+    let switched = session.call("POST", "/v1/auth/org/northwind/switch", None).await;
+    assert_eq!((switched.status, switched.code()), (403, "PasswordExpired"));
+    let refused = stack.sign_in(email, OTHER, Some("northwind")).await;
+    assert_snapshot!(refused.bytes(), @r#"403 {"code":"PasswordExpired","details":null,"message":"the password has ended by the rules of the organization; a link to set another one was mailed"}"#);
+    assert_eq!(
+        stack.sign_in(email, PASSWORD, Some("northwind")).await.code(),
+        "InvalidCredentials",
+        "no hint before it is right"
+    );
+    assert_eq!(count("Your password has ended"), 1);
+    assert_eq!(stack.request("GET", "/v1/users/me").header("ApiKey", &key).send().await.status, 200, "keys go on");
+
+    let link = stack.mailed_token(email);
+    let same = stack.set_password(&link, "reset", OTHER).await;
+    assert_eq!((same.status, &same.body["details"]), (400, &json!({ "rules": ["sameAsBefore"] })));
+    assert_eq!(stack.set_password(&link, "reset", PASSWORD).await.status, 204);
+    let again = stack.session(email, PASSWORD, Some("northwind")).await;
+    let body = json!({ "emailId": email, "currentPassword": PASSWORD, "newPassword": PASSWORD });
+    let same = again.call("PATCH", "/v1/users/password/change", Some(body)).await;
+    assert_eq!((same.status, &same.body["details"]), (400, &json!({ "rules": ["sameAsBefore"] })));
+}
+
+#[tokio::test]
+async fn an_invitation_that_has_expired_is_mailed_again() {
+    let stack = Stack::start().await;
+    let ines = stack.sign_up("ines@northwind.example", "northwind", PASSWORD).await;
+    let (uid, first) = ines.invite("tom@northwind.example", &[]).await;
+    stack.advance(Duration::from_hours(25));
+    assert_eq!(stack.set_password(&first, "activate", OTHER).await.code(), "InvalidPasswordToken");
+    let ines = stack.session("ines@northwind.example", PASSWORD, None).await;
+    for _ in 0..3 {
+        assert_eq!(ines.call("PATCH", &format!("/v1/users/{uid}/password/reset"), None).await.status, 204);
+    }
+    let mails = stack.mails().into_iter().filter(|mail| mail.to == "tom@northwind.example");
+    assert_eq!(mails.map(|mail| mail.subject).collect::<Vec<_>>(), ["Invitation to northwind"; 2], "one in a minute");
+    assert_eq!(stack.set_password(&stack.mailed_token("tom@northwind.example"), "activate", OTHER).await.status, 204);
+    assert_eq!(stack.sign_in("tom@northwind.example", OTHER, None).await.status, 200);
+}
+
+#[tokio::test]
 async fn a_link_is_good_for_one_thing_once_and_for_a_day() {
     let stack = Stack::start().await;
     let ines = stack.sign_up("ines@northwind.example", "northwind", PASSWORD).await;
@@ -176,7 +241,11 @@ type Door<'a> = Box<dyn Fn(&str) -> crate::stack::Call + 'a>;
 async fn known_and_unknown_addresses_are_answered_with_the_same_bytes_and_the_same_work() {
     let stack = Stack::start().await;
     stack.sign_up("ines@northwind.example", "northwind", PASSWORD).await;
+    let tom = stack.sign_up("tom@fabrikam.example", "fabrikam", PASSWORD).await;
     stack.advance(Duration::from_mins(2));
+    // What the first request of a session reads and notes is read and noted.
+    let body = json!({ "emailId": "x@y.example", "currentPassword": "wrong", "newPassword": OTHER });
+    assert_eq!(tom.call("PATCH", "/v1/users/password/change", Some(body)).await.status, 401);
     let (known, unknown) = ("ines@northwind.example", "nobody@northwind.example");
     let sign_up =
         |email: &str, org: &str| json!({ "firstName": "A", "lastName": "B", "emailId": email, "orgName": org });
@@ -206,6 +275,14 @@ async fn known_and_unknown_addresses_are_answered_with_the_same_bytes_and_the_sa
         (
             "forgot organization",
             Box::new(|email| stack.request("GET", &format!("/v1/auth/user/org/forgot?emailId={email}"))),
+        ),
+        (
+            "change",
+            Box::new(|email| {
+                let body = json!({ "emailId": email, "currentPassword": "wrong", "newPassword": OTHER });
+                let call = stack.request("PATCH", "/v1/users/password/change").header("Authorization", &tom.token);
+                call.json(&body)
+            }),
         ),
         ("sign up", Box::new(|email| stack.request("POST", "/v1/tenants/signup").json(&sign_up(email, "contoso")))),
     ];
