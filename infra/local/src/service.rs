@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, sync::Arc};
 use functions::{
     App, Signer, api_keys,
     app::{Clock, Entropy, Settings},
-    authenticate, discovery, http, mailer, organizations,
+    authenticate, discovery, http,
+    mailer::{self, MailError},
+    organizations,
     password_hash::Hasher,
     passwords, projects, refresh, revoke_tokens, roles, sign_up,
     signing::Sealer,
@@ -13,7 +15,7 @@ use functions::{
 };
 use lambda_http::aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use serde_json::json;
-use store::{Store, TableNames};
+use store::{OutgoingMail, Store, TableNames};
 
 use crate::{
     backend::{Backend, BackendError},
@@ -167,12 +169,24 @@ impl Service {
     /// Sends what has been written to the outbox, by the function that the stream of the table would call. What is not
     /// taken stays for the next time.
     pub async fn deliver_mails(&self) {
+        self.deliver_mails_by(|mail| std::future::ready(self.mailbox.take(mail))).await;
+    }
+
+    /// The same, by another carrier than the mailbox.
+    ///
+    /// # Panics
+    ///
+    /// If the table holds what is no mail in the place of one.
+    pub async fn deliver_mails_by<F>(&self, carry: impl Fn(OutgoingMail) -> F)
+    where
+        F: Future<Output = Result<(), MailError>>,
+    {
         let images = self.posted.take();
         let Running { app, .. } = &self.running["mailer"];
         for image in images {
             let event = json!({ "Records": [{ "eventName": "INSERT", "dynamodb": { "NewImage": image } }] });
             let event = serde_json::from_value(event).expect("it has the form of a stream's event");
-            if !mailer::handle(app, event, async |mail| self.mailbox.take(mail)).await.is_complete() {
+            if !mailer::handle(app, event, &carry).await.is_complete() {
                 self.posted.put(vec![image]);
             }
         }

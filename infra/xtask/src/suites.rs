@@ -17,7 +17,7 @@ use crate::{
 type Suite = (&'static str, fn() -> Result<(), Failure>);
 
 /// The quick ones first.
-const SUITES: [Suite; 10] = [
+const SUITES: [Suite; 11] = [
     ("format", format),
     ("lint", lint),
     ("deny", deny),
@@ -27,6 +27,7 @@ const SUITES: [Suite; 10] = [
     ("interop", interop),
     ("template", template),
     ("dynamodb-local", dynamodb_local),
+    ("ses", ses),
     ("lambda-watch", lambda_watch),
 ];
 
@@ -258,6 +259,19 @@ fn dynamodb_local() -> Result<(), Failure> {
     let mut tests =
         cargo(&["test", "--package", "local", "--test", "it", "--", "--skip", "process::", "--test-threads", "1"]);
     run(tests.env("LATCHKEY_TEST_DYNAMODB", format!("http://127.0.0.1:{port}")))
+}
+
+/// The outbox against an emulator of SES, which is down for a minute.
+fn ses() -> Result<(), Failure> {
+    let ministack = tools::ministack()?;
+    let port = server::free_port()?;
+    let mut emulator = command(ministack, &[]);
+    emulator.env("BIND_HOST", "127.0.0.1").env("GATEWAY_PORT", port.to_string()).env("IOT_MTLS_ENABLED", "0");
+    let emulator = emulator.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    let _emulator = server::Background(emulator);
+    server::wait_for_port(port)?;
+    let mut tests = cargo(&["test", "--package", "local", "--test", "it", "--", "--ignored", "ses::"]);
+    run(tests.env("LATCHKEY_TEST_SES", format!("http://127.0.0.1:{port}")))
 }
 
 /// The Lambda binaries, run by `cargo lambda watch` on the same data.

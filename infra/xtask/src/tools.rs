@@ -9,6 +9,7 @@ const CFN_LINT: &str = "cfn-lint==1.58.0";
 const CARGO_LAMBDA: &str = "cargo-lambda==1.9.2";
 const PYJWT: &str = "pyjwt[crypto]==2.15.1";
 const AWS_SDK: &str = "@aws-sdk/client-dynamodb@3.1164.0";
+const MINISTACK: &str = "ministack[full]==1.5.33";
 const JOSE: &str = "jose@6.2.18";
 const DYNAMODB_LOCAL: &str = "3.3.1";
 
@@ -66,6 +67,11 @@ pub(crate) fn cfn_lint() -> Result<PathBuf, Failure> {
 /// The folder of `cargo-lambda` and of the `zig` that comes along.
 pub(crate) fn cargo_lambda() -> Result<PathBuf, Failure> {
     python(CARGO_LAMBDA, "cargo-lambda")
+}
+
+/// An emulator of AWS.
+pub(crate) fn ministack() -> Result<PathBuf, Failure> {
+    python(MINISTACK, "ministack")
 }
 
 /// A Python that has PyJWT.

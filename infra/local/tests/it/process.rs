@@ -13,9 +13,14 @@ use std::{
 };
 
 use functions::app::Entropy;
+use local::mailbox::Mailbox;
 use serde_json::{Value, json};
 
-use crate::{invariants, stack::LATER};
+use crate::{
+    invariants,
+    stack::LATER,
+    story::{self, Site},
+};
 
 /// A folder that is removed with the value.
 struct Folder(PathBuf);
@@ -94,8 +99,13 @@ struct Connection(BufReader<TcpStream>);
 impl Connection {
     /// Sends a request; `None` if the server went away before it had answered.
     fn send(&mut self, method: &str, path: &str, key: &str, body: &str) -> Option<(u16, String)> {
+        self.send_with(method, path, &format!("apikey: {key}\r\n"), body)
+    }
+
+    /// - `header`: lines, each with its end.
+    fn send_with(&mut self, method: &str, path: &str, header: &str, body: &str) -> Option<(u16, String)> {
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nhost: localhost\r\napikey: {key}\r\ncontent-length: {}\r\n\r\n{body}",
+            "{method} {path} HTTP/1.1\r\nhost: localhost\r\n{header}content-length: {}\r\n\r\n{body}",
             body.len()
         );
         self.0.get_mut().write_all(request.as_bytes()).ok()?;
@@ -136,6 +146,48 @@ fn a_restart_keeps_everything_and_greets_once() {
     assert_eq!(server.greeting, "", "the credentials are shown once");
     let (status, list) = server.connect().send("GET", "/v1/apiKeys", &key, "").unwrap();
     assert!(status == 200 && list.contains("\"kept\""));
+}
+
+/// The program on a folder, whose mails lie in files.
+struct Local<'a> {
+    folder: &'a Path,
+    connection: Connection,
+    clock_offset: i64,
+}
+
+impl Site for Local<'_> {
+    fn call(
+        &mut self,
+        method: &str,
+        path: &str,
+        credential: Option<(&str, &str)>,
+        body: Option<&Value>,
+    ) -> (u16, Value) {
+        let header = credential.map(|(name, value)| format!("{name}: {value}\r\n")).unwrap_or_default();
+        let body = body.map(ToString::to_string).unwrap_or_default();
+        let (status, answer) = self.connection.send_with(method, path, &header, &body).unwrap();
+        (status, serde_json::from_str(&answer).unwrap_or_default())
+    }
+
+    fn newest_mail(&mut self, to: &str) -> String {
+        let mails = Mailbox::Folder(self.folder.join("mail")).list();
+        let mail = mails.into_iter().find(|mail| mail["to"] == to).expect("it is written before the answer is sent");
+        mail["text"].as_str().unwrap().to_owned()
+    }
+
+    fn wait_for_the_next_mail(&mut self) {
+        self.clock_offset += 60_000;
+        std::fs::write(self.folder.join("clock-offset"), self.clock_offset.to_string()).unwrap();
+    }
+}
+
+#[test]
+fn the_story_of_a_first_day_can_be_told_on_a_fresh_start() {
+    let folder = Folder::new();
+    let server = Running::start(&folder.0);
+    let mut site = Local { folder: &folder.0, connection: server.connect(), clock_offset: 0 };
+    // The demo organization has a name of the story already.
+    story::tell(&mut site, "-star");
 }
 
 #[test]
