@@ -1,9 +1,10 @@
 //! The commands of Latchkey's developers.
 //!
 //! `cargo xtask test` runs every check and installs what it lacks; `cargo xtask bench cold` measures the functions as
-//! Lambda starts them.
+//! Lambda starts them, `cargo xtask bench flood` whether a flood of sign-ins slows those who present keys.
 
 mod bench;
+mod flood;
 mod run;
 mod runtime_api;
 mod server;
@@ -51,12 +52,19 @@ enum Bench {
         #[arg(long, default_value_t = 20)]
         starts: usize,
     },
+    /// Key checks while hundreds try passwords
+    Flood {
+        /// The profile of the server
+        #[arg(long, default_value = "fast")]
+        profile: String,
+    },
 }
 
 fn main() -> ExitCode {
     let succeeded = match Arguments::parse().command {
         Command::Test { skip, only } => suites::test(&skip, &only),
         Command::Bench { what: Bench::Cold { profile, starts } } => bench::cold(&profile, starts).map(|()| true),
+        Command::Bench { what: Bench::Flood { profile } } => flood::flood(&profile).map(|()| true),
     };
     match succeeded {
         Ok(true) => ExitCode::SUCCESS,

@@ -45,7 +45,7 @@ pub(crate) struct Latchkey {
     pub(crate) port: u16,
     pub(crate) greeting: String,
     pub(crate) data: PathBuf,
-    _process: Background,
+    process: Background,
 }
 
 impl Latchkey {
@@ -58,7 +58,11 @@ impl Latchkey {
         latchkey.args(arguments).stderr(Stdio::null());
         let (process, greeting) = start_until(&mut latchkey, |line| line.starts_with("Latchkey is ready"))?;
         let port = greeting.rsplit("localhost:").next().and_then(|rest| rest.split(' ').next()).unwrap_or_default();
-        Ok(Self { port: port.parse()?, greeting, data, _process: process })
+        Ok(Self { port: port.parse()?, greeting, data, process })
+    }
+
+    pub(crate) fn process_id(&self) -> u32 {
+        self.process.0.id()
     }
 
     /// What the greeting tells to export under this name.
