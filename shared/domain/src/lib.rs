@@ -9,9 +9,11 @@
 //! - [`permission`] and [`role`]: what one may do
 //! - [`tenant`], [`settings`], [`user`], [`session`]: the things a credential belongs to
 //! - [`email`], [`password`], [`login`], [`once`]: people, and how they prove who they are
+//! - [`audit`]: what happened, and the chain that shows whether anybody has changed it since
 
 pub mod annotations;
 pub mod api_key;
+pub mod audit;
 mod base62;
 pub mod email;
 pub mod login;
@@ -35,5 +37,5 @@ pub use permission::{Permission, PermissionSet};
 pub use principal::Principal;
 pub use tenant::Tenant;
 pub use timestamp::Timestamp;
-pub use uid::{ApiKeyUid, ProjectUid, RoleUid, SessionUid, TenantUid, TokenUid, UserUid};
+pub use uid::{ApiKeyUid, AuditUid, ProjectUid, RoleUid, SessionUid, TenantUid, TokenUid, UserUid};
 pub use user::User;

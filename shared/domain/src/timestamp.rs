@@ -3,7 +3,7 @@
 use std::{fmt, ops::Add, time::Duration};
 
 use chrono::{DateTime, Datelike, FixedOffset, SecondsFormat, Utc};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 /// The latest moment that is accepted from outside: the last whose year has four digits, as RFC 3339 demands.
 const LATEST_YEAR: i32 = 9999;
@@ -99,6 +99,13 @@ impl fmt::Debug for Timestamp {
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Ok(Self::parse(&text).map_err(D::Error::custom)?.unwrap_or(Self::UNSET))
     }
 }
 

@@ -76,6 +76,8 @@ macro_rules! uids {
 }
 
 uids! {
+    /// Names a record of the audit trail.
+    AuditUid;
     /// Names a tenant.
     TenantUid;
     /// Names a user: one person's membership of one tenant.

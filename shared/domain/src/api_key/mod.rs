@@ -5,7 +5,7 @@
 
 pub mod value;
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 pub use value::{ApiKeyValue, Digest};
 
@@ -97,7 +97,29 @@ pub struct ApiKey {
     pub modified_at: Timestamp,
     /// Raised by every change, so that a change of what has since changed can be refused.
     pub version: u64,
+    /// When it was last presented, to within an hour.
+    pub last_use: Option<LastUse>,
 }
+
+/// When a key was presented, and from where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastUse {
+    /// When.
+    pub at: Timestamp,
+    /// The network address that the gateway saw.
+    pub source: String,
+    /// What the client says of itself.
+    pub user_agent: String,
+}
+
+/// How old the note of a key's last use may be before it is renewed: no write for every request.
+pub const USE_RESOLUTION: Duration = Duration::from_hours(1);
+
+/// Days before its expiry on which the user of a key is told; 0 is the day of the expiry itself.
+pub const NOTICE_DAYS: [i64; 4] = [30, 7, 1, 0];
+
+/// Days before its expiry in which a key's own answers tell of it.
+const WARNING: Duration = Duration::from_hours(7 * 24);
 
 /// What a new key is made of.
 #[derive(Debug)]
@@ -166,6 +188,7 @@ impl ApiKey {
             created_at: now,
             modified_at: now,
             version: 1,
+            last_use: None,
         })
     }
 
@@ -211,6 +234,16 @@ impl ApiKey {
     /// Whether the key has come to its end.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.expires_at <= now
+    }
+
+    /// Whether the use of the key should be noted.
+    pub fn is_use_due(&self, now: Timestamp) -> bool {
+        self.last_use.as_ref().is_none_or(|last_use| last_use.at + USE_RESOLUTION <= now)
+    }
+
+    /// Whether whoever uses the key should hear that it ends soon.
+    pub fn ends_soon(&self, now: Timestamp) -> bool {
+        self.expires_at <= now + WARNING
     }
 
     /// Whether the key opens anything at this moment.
@@ -280,6 +313,16 @@ pub(crate) mod tests {
         assert!(!revoked.is_usable(NOW));
         assert!(revoked.clone().revoke(NOW).reactivate(NOW).unwrap().is_usable(NOW));
         assert_eq!(revoked.reactivate(LATER), Err(ApiKeyRefused::Expired));
+    }
+
+    #[test]
+    fn its_use_is_noted_once_an_hour_and_its_end_told_a_week_before() {
+        let mut key = api_key();
+        assert!(key.is_use_due(NOW));
+        key.last_use = Some(LastUse { at: NOW, source: String::new(), user_agent: String::new() });
+        assert!(!key.is_use_due(NOW + Duration::from_mins(59)) && key.is_use_due(NOW + Duration::from_hours(1)));
+        key.expires_at = NOW + WARNING;
+        assert!(key.ends_soon(NOW) && !key.ends_soon(Timestamp::from_millis(NOW.millis() - 1)));
     }
 
     #[test]
