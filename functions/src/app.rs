@@ -60,7 +60,11 @@ impl App {
     ///
     /// As in [`SettingsError`].
     pub fn from_env() -> Result<Self, SettingsError> {
-        let tables = TableNames { tenants: required("TENANTS_TABLE")?, keys: required("KEYS_TABLE")? };
+        let tables = TableNames {
+            tenants: required("TENANTS_TABLE")?,
+            keys: required("KEYS_TABLE")?,
+            audits: required("AUDITS_TABLE")?,
+        };
         let public_url = required("PUBLIC_URL")?;
         let audience = optional("TOKEN_AUDIENCE").unwrap_or_else(|| public_url.clone());
         let store = Store::new(aws::dynamodb_from_env()?, tables, Entropy::system().jitter());

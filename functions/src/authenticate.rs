@@ -69,10 +69,10 @@ pub async fn handle(app: &App, signer: &Signer, request: Request) -> Result<Resp
 async fn by_password(app: &App, signer: &Signer, request: &Request, body: Body) -> Result<Response, ApiError> {
     let address = EmailAddress::parse(&body.email_id.unwrap_or_default()).map_err(|_| ApiError::InvalidCredentials)?;
     let password = Password::new(body.password.unwrap_or_default());
-    let person = person::check_password(app, &address, password).await?;
+    let org = body.org.filter(|org| !org.is_empty()).map(|org| OrgName::folded(&org));
+    let person = person::check_password(app, request, &address, org.as_ref(), password).await?;
     let mut memberships = person::active_memberships(app, &person).await?;
-    if let Some(org) = body.org.filter(|org| !org.is_empty()) {
-        let org = OrgName::folded(&org);
+    if let Some(org) = org {
         memberships.retain(|(tenant, _): &(Tenant, User)| tenant.org_name == org);
     }
     match memberships.as_slice() {

@@ -37,6 +37,7 @@ pub(crate) fn kms_from_env() -> Result<aws_sdk_kms::Client, SettingsError> {
 /// The client of SES that the environment describes.
 pub(crate) fn ses_from_env() -> Result<aws_sdk_sesv2::Client, SettingsError> {
     let mut config = aws_sdk_sesv2::config::Builder::from(&sdk_config_from_env()?);
+    config.set_retry_config(Some(RetryConfig::disabled())).set_timeout_config(Some(ses_timeouts()));
     config.set_endpoint_url(optional("AWS_ENDPOINT_URL_SESV2").or_else(|| optional("AWS_ENDPOINT_URL")));
     Ok(aws_sdk_sesv2::Client::from_conf(config.build()))
 }
@@ -55,6 +56,12 @@ pub fn sdk_config(http_client: SharedHttpClient, region: String, credentials: Cr
 
 fn sdk_config_from_env() -> Result<SdkConfig, SettingsError> {
     Ok(sdk_config(http_client()?, required("AWS_REGION")?, credentials()?))
+}
+
+/// A mail that SES has taken is sent, whether its answer comes in time or not. So it gets plenty of time, and the stream
+/// alone tries again.
+fn ses_timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder().operation_timeout(Duration::from_secs(20)).build()
 }
 
 fn timeouts() -> TimeoutConfig {

@@ -6,9 +6,10 @@
 
 use domain::{
     ApiKey, Permission, Principal, ProjectUid, User,
-    api_key::ApiKeyValue,
+    api_key::{ApiKeyValue, LastUse, USE_RESOLUTION},
+    audit::shown_agent,
     principal::{Credential, CredentialRefused},
-    token::TokenRefused,
+    token::{Claims, TokenRefused},
 };
 use lambda_http::{
     RequestExt as _,
@@ -16,7 +17,10 @@ use lambda_http::{
 };
 use store::StoreError;
 
-use crate::{ApiError, App, http::Request};
+use crate::{
+    ApiError, App, audit,
+    http::{self, Request},
+};
 
 /// The cookie that carries a token for browsers. The prefix binds it to this very host and to HTTPS.
 pub const COOKIE: &str = "__Host-Authorization";
@@ -67,8 +71,29 @@ pub async fn principal(app: &App, request: &Request) -> Result<Principal, ApiErr
         None => token(app, &cookie(app, request)?).await?,
     };
     check_project(app, request, &principal).await?;
-    note_use(app, &principal).await?;
+    match &principal.credential {
+        Credential::ApiKey(key) => note_key_use(app, request, key).await,
+        Credential::Token { key_expires_at, .. } => {
+            http::note_expiry(app, request, *key_expires_at);
+            note_use(app, &principal).await?;
+        }
+    }
     Ok(principal)
+}
+
+/// Notes when and from where a key was presented, once an hour at most, and that it ends soon. The request goes on
+/// whether that can be written or not.
+async fn note_key_use(app: &App, request: &Request, key: &ApiKey) {
+    let now = app.clock.now();
+    http::note_expiry(app, request, Some(key.expires_at));
+    if !key.is_use_due(now) {
+        return;
+    }
+    let last_use =
+        LastUse { at: now, source: http::source_address(request), user_agent: shown_agent(audit::user_agent(request)) };
+    if let Err(error) = app.store.note_api_key_use(key, &last_use, now - USE_RESOLUTION).await {
+        tracing::warn!(%error, "the use of a key was not noted");
+    }
 }
 
 /// Who calls, if they may do this throughout their tenant.
@@ -103,10 +128,9 @@ async fn note_use(app: &App, principal: &Principal) -> Result<(), ApiError> {
 pub async fn user_of_api_key(app: &App, request: &Request) -> Result<Option<(User, ApiKey)>, ApiError> {
     let Some(Presented::ApiKey(text)) = presented(request)? else { return Ok(None) };
     let principal = api_key(app, &text).await?;
-    Ok(match principal.credential {
-        Credential::ApiKey(key) => Some((principal.user, key)),
-        Credential::Token { .. } => None,
-    })
+    let Credential::ApiKey(key) = principal.credential else { return Ok(None) };
+    note_key_use(app, request, &key).await;
+    Ok(Some((principal.user, key)))
 }
 
 /// The token of the request, in the header or the cookie.
@@ -128,7 +152,25 @@ pub fn presented_token(app: &App, request: &Request) -> Result<String, ApiError>
 ///
 /// [`ApiError::Unauthorized`].
 pub async fn token(app: &App, text: &str) -> Result<Principal, ApiError> {
-    let claims = app.verifier.verify(app, text).await?.map_err(Refused::from)?;
+    let claims = claims(app, text).await?;
+    state_of(app, claims).await
+}
+
+/// What this token claims, if it was signed here and its time has not passed.
+///
+/// # Errors
+///
+/// [`ApiError::Unauthorized`].
+pub async fn claims(app: &App, text: &str) -> Result<Claims, ApiError> {
+    Ok(app.verifier.verify(app, text).await?.map_err(Refused::from)?)
+}
+
+/// On whose behalf these claims speak, by what the tables say now.
+///
+/// # Errors
+///
+/// [`ApiError::Unauthorized`].
+pub async fn state_of(app: &App, claims: Claims) -> Result<Principal, ApiError> {
     let state = app.store.token_state(&claims).await?;
     Ok(Principal::from_token(claims, state, app.clock.now()).map_err(Refused::from)?)
 }

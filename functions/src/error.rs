@@ -4,6 +4,7 @@ use domain::{
     Permission,
     annotations::AnnotationsRefused,
     api_key::{ApiKeyRefused, NameRefused},
+    audit::NotANote,
     email::NotAnEmailAddress,
     password::{BrokenRule, PolicyRefused},
     settings::SettingRefused,
@@ -62,7 +63,9 @@ pub enum ApiError {
     Policy(#[from] PolicyRefused),
     #[error("{0}")]
     Setting(#[from] SettingRefused),
-    #[error("{field} must have 1 to 64 characters, none of them a control character, /, @, < or >")]
+    #[error(
+        "{field} must have 1 to 64 characters, none of them a control character, /, @, < or >, and no dot before a letter"
+    )]
     PersonName { field: &'static str },
     #[error("limit must lie between 0 and 50, offset and continue must be numbers")]
     Page,
@@ -114,6 +117,20 @@ pub enum ApiError {
     UserAlreadyExists,
     #[error("there is an organization of this name already")]
     OrgNameTaken,
+    #[error("this address was invited a moment ago; wait a minute")]
+    JustInvited,
+    #[error("another organization has the domain {0}")]
+    DomainTaken(String),
+    #[error("{0}")]
+    Note(#[from] NotANote),
+    #[error(
+        "startTime and endTime must be RFC 3339 date-times, limit between 0 and 50, and continue what a page before said"
+    )]
+    AuditQuery,
+    #[error("there is no such record")]
+    AuditNotFound,
+    #[error("only whoever did it can write a note on it")]
+    NotTheActor,
     #[error("the organization has {0} users, as many as it allows")]
     UserLimit(u32),
     /// Why is logged, and the same for every reason on the wire.
@@ -123,7 +140,7 @@ pub enum ApiError {
     InvalidCredentials,
     #[error("this needs the permission {0}")]
     Forbidden(Permission),
-    #[error("nobody can make, prolong or re-activate an API key that may do more than they may themselves")]
+    #[error("nobody can give more than they may themselves, nor act for one who may do more")]
     MoreThanHeld,
     #[error("there is no such thing")]
     NotFound,
@@ -178,6 +195,8 @@ impl ApiError {
             | Self::Setting(_)
             | Self::PersonName { .. }
             | Self::Page
+            | Self::Note(_)
+            | Self::AuditQuery
             | Self::Filters
             | Self::Patch
             | Self::EmailFixed
@@ -197,6 +216,7 @@ impl ApiError {
             | Self::NotTheirsAlone
             | Self::Pending
             | Self::LastAdmin
+            | Self::NotTheActor
             | Self::NotOneself
             | Self::Forbidden(_)
             | Self::MoreThanHeld => (StatusCode::FORBIDDEN, "OperationForbidden"),
@@ -207,11 +227,11 @@ impl ApiError {
             Self::ApiKeyLimit(_) | Self::UserLimit(_) | Self::TooManyMemberships(_) => {
                 (StatusCode::FORBIDDEN, "ResourceLimitExceeded")
             }
-            Self::NotFound | Self::RoleNotFound => (StatusCode::NOT_FOUND, "ResourceNotFound"),
+            Self::NotFound | Self::RoleNotFound | Self::AuditNotFound => (StatusCode::NOT_FOUND, "ResourceNotFound"),
             Self::UserNotFound => (StatusCode::NOT_FOUND, "UserNotFound"),
             Self::ProjectNotFound => (StatusCode::NOT_FOUND, "ProjectNotFoundInTenant"),
             Self::DuplicateName => (StatusCode::CONFLICT, "DuplicateName"),
-            Self::Conflict => (StatusCode::CONFLICT, "ResourceConflict"),
+            Self::Conflict | Self::JustInvited | Self::DomainTaken(_) => (StatusCode::CONFLICT, "ResourceConflict"),
             Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable"),
             Self::Internal(_) | Self::TenantGone => (StatusCode::INTERNAL_SERVER_ERROR, "InternalError"),
         }

@@ -1,7 +1,12 @@
 //! Reading requests and writing responses, for every function alike.
 
-use std::{future::Future, str::FromStr};
+use std::{
+    future::Future,
+    str::FromStr,
+    sync::{Arc, OnceLock},
+};
 
+use domain::{Timestamp, api_key::ends_soon};
 use lambda_http::{
     Body, BoxFuture, RequestExt as _,
     aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse},
@@ -34,7 +39,7 @@ const HEADERS: [(HeaderName, HeaderValue); 6] = [
 
 /// Calls an operation and makes a response of whatever it ends in, with the headers that every response has. The one
 /// line that the log gets of a request is written here: without path, query, headers or body, so without secrets.
-pub async fn respond<F>(app: &App, request: Request, operation: impl FnOnce(Request) -> F) -> Response
+pub async fn respond<F>(app: &App, mut request: Request, operation: impl FnOnce(Request) -> F) -> Response
 where
     F: Future<Output = Result<Response, ApiError>>,
 {
@@ -42,11 +47,17 @@ where
     let route = route_key(&request).to_owned();
     let source = source_address(&request);
     let started_at = app.clock.now();
+    let expiry = KeyExpiry::default();
+    request.extensions_mut().insert(expiry.clone());
     let (mut response, code, cause) = match operation(request).await {
         Ok(response) => (response, None, None),
         Err(error) => (error.response(&reference), Some(error.status_and_code().1), error.cause()),
     };
     add_headers(&mut response);
+    if let Some(expires_at) = expiry.0.get() {
+        let value = HeaderValue::try_from(expires_at.to_string()).expect("a time is ASCII");
+        response.headers_mut().insert(API_KEY_EXPIRES, value);
+    }
     let status = response.status().as_u16();
     let millis = app.clock.now().millis() - started_at.millis();
     if status < 500 {
@@ -55,6 +66,22 @@ where
         tracing::error!(%reference, route, source, status, code, cause, millis, "answered");
     }
     response
+}
+
+/// Tells a program that the key it uses ends within a week: when.
+const API_KEY_EXPIRES: HeaderName = HeaderName::from_static("apikey-expires");
+
+/// When the key of a request ends, as far as its answer should say so.
+#[derive(Debug, Clone, Default)]
+struct KeyExpiry(Arc<OnceLock<Timestamp>>);
+
+/// Notes for the answer that the key of the request ends at this moment, if that is soon.
+pub(crate) fn note_expiry(app: &App, request: &Request, expires_at: Option<Timestamp>) {
+    let soon = expires_at.filter(|expires_at| ends_soon(*expires_at, app.clock.now()));
+    if let (Some(expires_at), Some(KeyExpiry(noted))) = (soon, request.extensions().get()) {
+        // Whoever asks twice gets the same.
+        let _ = noted.set(expires_at);
+    }
 }
 
 /// Runs a function of Lambda: for each event of API Gateway, calls the operation.

@@ -11,9 +11,13 @@
 //! - [`person`], [`password_hash`]: the one door for passwords · their hashing
 //! - [`openapi`]: the wire as a document, of the types that are read and written
 //! - [`mail`]: what mails say, and the outbox that [`mailer`] empties
+//! - [`audits`]: the trail of what happened, and the chain that shows whether it was changed
+//! - [`sweeper`]: what time brings: expiry, notices, new signing keys
 
 pub mod api_keys;
 pub mod app;
+mod audit;
+pub mod audits;
 pub mod authenticate;
 pub mod aws;
 pub mod caller;
@@ -35,6 +39,7 @@ mod sign_in;
 pub mod sign_up;
 pub mod signing;
 mod strict_json;
+pub mod sweeper;
 pub mod tenant_settings;
 mod token_answer;
 pub mod users;

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use askama::Template;
 use domain::{
-    EmailAddress, Timestamp, TokenUid,
+    ApiKey, EmailAddress, Timestamp, TokenUid,
+    audit::Record,
     once::{self, OneTime, OneTimeToken, Purpose},
     tenant::OrgName,
 };
-use store::{OutgoingMail, PostedMail};
+use store::{INVITATION, OutgoingMail, PostedMail};
 
 use crate::{ApiError, App, organizations as orgs};
 
@@ -36,13 +37,13 @@ impl Kind {
             Self::Organizations => "organizations",
             Self::Reset => "reset",
             Self::SignUp => "sign_up",
-            Self::Invitation => "invitation",
+            Self::Invitation => INVITATION,
             Self::PasswordEnds => "password_ends",
         }
     }
 
     /// The least span between two mails of the kind to one address: most can be asked for by anybody.
-    const fn interval(self) -> Duration {
+    pub const fn interval(self) -> Duration {
         match self {
             Self::PasswordEnds => Duration::from_hours(24),
             _ => Duration::from_mins(1),
@@ -161,6 +162,60 @@ pub fn invitation(app: &App, org_name: &str, inviter: &str, token: &OneTimeToken
     letter(app, &format!("Invitation to {org_name}"), &[intro], links, closing)
 }
 
+/// That there is a new API key which the user has not made by signing in.
+///
+/// - `by`: who made it.
+pub fn api_key_created(app: &App, key: &ApiKey, by: &str) -> Letter {
+    let intro = format!(
+        "A new API key acts in your name: \"{}\", made by {by}, until {}. It may do whatever you may.",
+        key.name.as_str(),
+        key.expires_at.day_in_words()
+    );
+    let links = vec![("See your API keys".to_owned(), format!("{}/api-keys", app.settings.public_url))];
+    let closing = "If you did not expect it, revoke it there: it is refused from then on, on the next request.";
+    letter(app, "A new API key in your name", &[intro], links, closing)
+}
+
+/// A key in a digest.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Expiring {
+    /// When it ends.
+    pub expires_at: Timestamp,
+    /// The organization that it opens.
+    pub org_name: String,
+    /// Whose it is, if not the reader's own.
+    pub user: Option<String>,
+    /// What its owner calls it.
+    pub name: String,
+}
+
+/// The keys of a person that expire soon, or have just done so.
+///
+/// - `keys`: those that end first at the front.
+pub fn digest(app: &App, keys: &[Expiring], now: Timestamp) -> Letter {
+    let line = |key: &Expiring| {
+        let verb = if key.expires_at <= now { "expired" } else { "expires" };
+        let whose = key.user.as_ref().map(|user| format!(" of {user}")).unwrap_or_default();
+        let (at, org_name) = (key.expires_at.day_and_time_in_words(), &key.org_name);
+        format!("\"{}\"{whose}, in {org_name}: {verb} on {at}", key.name)
+    };
+    let subject = match keys {
+        [key] if key.expires_at <= now => format!("API key \"{}\" has expired", key.name),
+        [key] => format!("API key \"{}\" expires on {}", key.name, key.expires_at.day_in_words()),
+        several => format!("{} API keys expire", several.len()),
+    };
+    let intro = "These API keys come to their end. What uses them is refused from that moment on.".to_owned();
+    let paragraphs: Vec<String> = [intro].into_iter().chain(keys.iter().map(line)).collect();
+    let links = vec![("Extend or replace them".to_owned(), format!("{}/api-keys", app.settings.public_url))];
+    letter(
+        app,
+        &subject,
+        &paragraphs,
+        links,
+        "You get this mail 30, 7 and 1 days before the end, and on the day itself.",
+    )
+}
+
 fn url(app: &App, page: &str, token: &OneTimeToken) -> String {
     // Behind the mark, so that no server on the way sees or logs the token.
     format!("{}/{page}#{}", app.settings.public_url, token.expose())
@@ -181,6 +236,7 @@ pub fn one_time(app: &App, address: &EmailAddress, purpose: Purpose) -> (OneTime
 
 /// Puts a letter into the outbox, unless the address got one of this kind a moment ago.
 ///
+/// - `record`: what the audit trail says of it.
 /// - `is_wanted`: whether there is anybody to write to; if not, the same work is done without a mail.
 ///
 /// # Errors
@@ -192,10 +248,11 @@ pub async fn send(
     kind: Kind,
     letter: Letter,
     once: Option<&OneTime>,
+    record: Option<&Record>,
     is_wanted: bool,
 ) -> Result<(), ApiError> {
     let mail = letter.into_mail(app, to)?;
-    let posted = PostedMail { address: to.canonical(), kind: kind.as_str(), mail: &mail, once };
+    let posted = PostedMail { address: to.canonical(), kind: kind.as_str(), mail: &mail, once, record };
     let now = app.clock.now();
     Ok(app.store.post_mail_now_and_then(&posted, is_wanted, now, now + kind.interval()).await?)
 }

@@ -5,7 +5,10 @@
 
 use aws_sdk_sesv2::types::{Body, Content, Destination, EmailContent, Message};
 use serde::{Deserialize, Serialize};
-use store::{OutgoingMail, StoreError, item};
+use store::{
+    OutgoingMail, StoreError,
+    item::{self, Item},
+};
 
 use crate::{
     App,
@@ -62,7 +65,22 @@ struct Failure {
     item_identifier: String,
 }
 
+impl StreamEvent {
+    /// The items that were inserted, each with the number of its record.
+    pub(crate) fn inserted(self) -> impl Iterator<Item = (String, Item)> {
+        self.records.into_iter().filter(|record| record.event_name == "INSERT").filter_map(|record| {
+            let Change { new_image, sequence_number } = record.dynamodb;
+            Some((sequence_number, new_image?.into()))
+        })
+    }
+}
+
 impl BatchAnswer {
+    /// The stream is to deliver this record again, and all after it.
+    pub(crate) fn failed_at(number: String) -> Self {
+        Self { batch_item_failures: vec![Failure { item_identifier: number }] }
+    }
+
     /// Whether everything was sent.
     pub fn is_complete(&self) -> bool {
         self.batch_item_failures.is_empty()
@@ -76,22 +94,20 @@ pub async fn handle<F>(app: &App, event: StreamEvent, carry: impl Fn(OutgoingMai
 where
     F: Future<Output = Result<(), MailError>>,
 {
-    for record in event.records {
-        let number = record.dynamodb.sequence_number.clone();
-        if let Err(error) = send(app, record, &carry).await {
+    for (number, item) in event.inserted() {
+        if let Err(error) = send(app, item, &carry).await {
             tracing::error!(%error, "a mail was not sent");
-            return BatchAnswer { batch_item_failures: vec![Failure { item_identifier: number }] };
+            return BatchAnswer::failed_at(number);
         }
     }
     BatchAnswer::default()
 }
 
-async fn send<F>(app: &App, record: Record, carry: impl Fn(OutgoingMail) -> F) -> Result<(), MailError>
+async fn send<F>(app: &App, item: Item, carry: impl Fn(OutgoingMail) -> F) -> Result<(), MailError>
 where
     F: Future<Output = Result<(), MailError>>,
 {
-    let image = record.dynamodb.new_image.filter(|_| record.event_name == "INSERT");
-    let Some(mail) = image.map(|image| item::mail(image.into())).transpose()?.flatten() else { return Ok(()) };
+    let Some(mail) = item::mail(item)? else { return Ok(()) };
     let uid = mail.uid.clone();
     // A record is delivered again when another of its batch has failed; what is gone was sent.
     if !app.store.has_mail(&uid).await? {

@@ -17,8 +17,8 @@ use utoipa::{
 };
 
 use crate::{
-    api_keys, authenticate, caller, discovery, error, organizations, passwords, projects, refresh, revoke_tokens,
-    roles, sign_up, tenant_settings, users,
+    api_keys, audits, authenticate, caller, discovery, error, organizations, passwords, projects, refresh,
+    revoke_tokens, roles, sign_up, tenant_settings, users,
 };
 
 /// One operation as clients see it. Unless more is said it needs a caller, takes no body, and answers 204.
@@ -174,6 +174,7 @@ pub fn document(public_url: &str) -> OpenApi {
         roles::operations(),
         tenant_settings::operations(),
         projects::operations(),
+        audits::operations(),
         discovery::operations(),
     ];
     let mut paths = PathsBuilder::new();

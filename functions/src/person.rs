@@ -2,24 +2,35 @@
 
 use domain::{
     EmailAddress, Tenant, TenantUid, User, UserUid,
+    audit::{Action, Means, Resource},
     once::Purpose,
-    password::{Age, BrokenRule, Password, PasswordPolicy},
+    password::{Age, Password, PasswordPolicy},
+    tenant::OrgName,
 };
-use store::{Person, StoreError};
+use store::{Membership, Person, StoreError};
 
-use crate::{ApiError, App, mail};
+use crate::{ApiError, App, audit::Trail, http::Request, mail};
 
 /// How often counting an attempt is tried again that met another attempt at the same address.
 const ATTEMPTS: usize = 10;
 
 /// The person whose address and password these are.
 ///
-/// The attempt is counted before it is evaluated, and the same work is done whether anybody has the address or not.
+/// The attempt is counted before it is evaluated, and the same work is done whether anybody has the address or not. One
+/// that fails is in the audit trail of the organization that was meant, or of the first that the person belongs to.
+///
+/// - `org`: the organization that was meant, if one was.
 ///
 /// # Errors
 ///
 /// [`ApiError::InvalidCredentials`], [`ApiError::AccountLocked`]; [`ApiError::PasswordTooLong`] before anything is done.
-pub async fn check_password(app: &App, address: &EmailAddress, password: Password) -> Result<Person, ApiError> {
+pub async fn check_password(
+    app: &App,
+    request: &Request,
+    address: &EmailAddress,
+    org: Option<&OrgName>,
+    password: Password,
+) -> Result<Person, ApiError> {
     if password.is_oversized() {
         return Err(ApiError::PasswordTooLong);
     }
@@ -27,10 +38,44 @@ pub async fn check_password(app: &App, address: &EmailAddress, password: Passwor
     let queued = app.hasher.queue()?;
     let person = begin_attempt(app, address.canonical()).await?;
     if !queued.verify(password, person.password_hash.clone()).await? {
+        note_wrong_password(app, request, address, &person, org).await?;
         return Err(ApiError::InvalidCredentials);
     }
     app.store.forget_attempts(address.canonical()).await?;
     Ok(person)
+}
+
+async fn note_wrong_password(
+    app: &App,
+    request: &Request,
+    address: &EmailAddress,
+    person: &Person,
+    org: Option<&OrgName>,
+) -> Result<(), ApiError> {
+    let meant = person.accepted().find(|membership| org.is_some_and(|org| membership.org_name == *org));
+    let membership = meant.or_else(|| person.accepted().next());
+    let somebody = membership.cloned().unwrap_or_else(nobody);
+    let trail = Trail::of_member(app, request, address.canonical(), &somebody, Means::None);
+    let resource = Resource::member(somebody.user, address.canonical());
+    let content = format!("Wrong password, attempt {} in a row", person.attempts.count + 1);
+    let record = trail.record(Action::Activity, resource, "Sign-in refused", content);
+    Ok(app.store.note(&record, membership.is_some()).await?)
+}
+
+/// Stands in for the membership of whoever has none, where the same work is to be done.
+pub fn nobody() -> Membership {
+    Membership {
+        tenant: TenantUid::from_bytes([0; 12]),
+        org_name: OrgName::folded(""),
+        user: UserUid::from_bytes([0; 12]),
+        is_accepted: false,
+    }
+}
+
+/// Where mails to a person go: to the address as they have typed it, however somebody else spells it.
+pub fn mail_address(person: &Person, asked: &EmailAddress) -> EmailAddress {
+    let stored = person.email.as_deref().and_then(|email| EmailAddress::parse(email).ok());
+    stored.filter(|stored| stored == asked).unwrap_or_else(|| asked.clone())
 }
 
 async fn begin_attempt(app: &App, address: &str) -> Result<Person, ApiError> {
@@ -86,25 +131,27 @@ pub async fn check_age(app: &App, address: &EmailAddress, person: &Person, tenan
     match tenant.password_policy.age(changed_at, app.clock.now()) {
         Age::Young => Ok(()),
         Age::EndsSoon(ends_at) => {
+            let address = &mail_address(person, address);
             let letter = mail::password_ends(app, &tenant.org_name, ends_at);
-            mail::send(app, address, mail::Kind::PasswordEnds, letter, None, true).await
+            mail::send(app, address, mail::Kind::PasswordEnds, letter, None, None, true).await
         }
         Age::Ended => {
+            let address = &mail_address(person, address);
             let (token, once) = mail::one_time(app, address, Purpose::ResetPassword);
             let letter = mail::password_ended(app, tenant.org_name.as_str(), &token);
-            mail::send(app, address, mail::Kind::Reset, letter, Some(&once), true).await?;
+            mail::send(app, address, mail::Kind::Reset, letter, Some(&once), None, true).await?;
             Err(ApiError::PasswordExpired)
         }
     }
 }
 
-/// The hash of a new password, if every tenant that the person has accepted allows it.
+/// The hash of a new password, if the tenants that the person has accepted allow it.
 ///
 /// - `joining`: a tenant that they are about to accept.
 ///
 /// # Errors
 ///
-/// [`ApiError::PasswordPolicy`] with every rule that it breaks in any of them.
+/// [`ApiError::PasswordPolicy`] with every rule that it breaks.
 pub async fn hash_new_password(
     app: &App,
     address: &str,
@@ -120,17 +167,7 @@ pub async fn hash_new_password(
     for tenant in person.accepted().map(|membership| membership.tenant).chain(joining) {
         policies.extend(app.store.tenant(tenant).await?.map(|tenant| tenant.password_policy));
     }
-    if policies.is_empty() {
-        policies.push(PasswordPolicy::default());
-    }
-    let mut broken: Vec<BrokenRule> = Vec::new();
-    for policy in policies {
-        for rule in policy.broken_rules(&password, &[address]) {
-            if !broken.contains(&rule) {
-                broken.push(rule);
-            }
-        }
-    }
+    let broken = PasswordPolicy::of_all(policies).broken_rules(&password, &[address]);
     if broken.is_empty() { queued.hash(password, &app.entropy).await } else { Err(ApiError::PasswordPolicy(broken)) }
 }
 

@@ -1,14 +1,20 @@
 //! `GET /v1/auth/refresh` and `GET /v1/auth/refresh/{token}`: a new token of the same session for a living one.
 
-use domain::{TokenUid, principal::Credential};
+use domain::{
+    TokenUid,
+    audit::{Action, Means, Resource},
+    principal::Credential,
+    token::Claims,
+};
 use lambda_http::RequestExt as _;
+use store::Membership;
 
 use crate::{
-    ApiError, App, Signer,
+    ApiError, App, Signer, audit,
     caller::{self, Refused},
     http::{Request, Response},
     openapi::Operation,
-    token_answer,
+    person, token_answer,
 };
 
 pub(crate) fn operations() -> Vec<Operation> {
@@ -31,7 +37,19 @@ pub async fn handle(app: &App, signer: &Signer, request: Request) -> Result<Resp
         Some(token) => token.to_owned(),
         None => caller::presented_token(app, &request)?,
     };
-    let Credential::Token { claims, key_expires_at, session } = caller::token(app, &token).await?.credential else {
+    let claims = caller::claims(app, &token).await?;
+    let refreshed = go_on(app, claims.clone()).await;
+    if let Err(ApiError::Unauthorized(refused)) = &refreshed {
+        note_refusal(app, &request, &claims, *refused).await?;
+    }
+    let claims = refreshed?;
+    let token = signer.sign(app, &claims).await?;
+    token_answer::answer(app, &request, &token, &claims)
+}
+
+/// The claims of the next token of the session.
+async fn go_on(app: &App, claims: Claims) -> Result<Claims, ApiError> {
+    let Credential::Token { claims, key_expires_at, session } = caller::state_of(app, claims).await?.credential else {
         return Err(Refused::NotAToken.into());
     };
     if let Some(session) = session.filter(|_| claims.kuid.is_none()) {
@@ -41,7 +59,16 @@ pub async fn handle(app: &App, signer: &Signer, request: Request) -> Result<Resp
         }
     }
     let jti = TokenUid::from_bytes(app.entropy.uid());
-    let claims = claims.refresh(key_expires_at, jti, app.clock.now()).map_err(Refused::from)?;
-    let token = signer.sign(app, &claims).await?;
-    token_answer::answer(app, &request, &token, &claims)
+    Ok(claims.refresh(key_expires_at, jti, app.clock.now()).map_err(Refused::from)?)
+}
+
+/// A token that was good when it was signed: whoever has it now may have found it.
+async fn note_refusal(app: &App, request: &Request, claims: &Claims, refused: Refused) -> Result<(), ApiError> {
+    let membership = Membership { tenant: claims.tid, user: claims.sub, ..person::nobody() };
+    let means = Means::Token { session: claims.sid, api_key: claims.kuid };
+    let trail = audit::Trail::of_member(app, request, "", &membership, means);
+    let resource = Resource::session(claims.sid);
+    let content = format!("A token was not refreshed: {refused}");
+    let record = trail.record_about(claims.sub, Action::Activity, resource, "Refresh refused", content);
+    Ok(app.store.note(&record, true).await?)
 }

@@ -2,13 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use domain::{Permission, Principal, principal::Credential, session::Session, token::Claims};
+use domain::{
+    Permission, Principal,
+    audit::{Action, Record, Resource},
+    principal::Credential,
+    session::Session,
+    token::Claims,
+};
 use lambda_http::http::header;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::{
-    ApiError, App, caller,
+    ApiError, App, audit, caller,
     http::{self, Request, Response},
     openapi::Operation,
     token_answer, wire,
@@ -51,13 +57,24 @@ pub async fn handle(app: &App, request: Request) -> Result<Response, ApiError> {
         }
     }
     let sessions: Vec<Session> = sessions.into_values().collect();
-    app.store.end_sessions(&sessions).await?;
+    let trail = audit::Trail::of(app, &request, &principal);
+    let records: Vec<Record> = sessions.iter().map(|session| record(&trail, &principal, session)).collect();
+    app.store.on_record(&records).end_sessions(&sessions).await?;
 
     let mut response = http::no_content();
+    if let Some(record) = records.first() {
+        response = audit::stated(response, record);
+    }
     if sessions.iter().any(|session| is_own(&principal, session)) {
         response.headers_mut().insert(header::SET_COOKIE, token_answer::cleared_cookie());
     }
     Ok(response)
+}
+
+fn record(trail: &audit::Trail<'_>, principal: &Principal, session: &Session) -> Record {
+    let what = if is_own(principal, session) { "Signed out" } else { "Session ended" };
+    let resource = Resource::session(session.uid);
+    trail.record_about(session.user, Action::Activity, resource, what, format!("{what}: its tokens are revoked"))
 }
 
 fn may_revoke(principal: &Principal, claims: &Claims) -> bool {

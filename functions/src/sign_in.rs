@@ -2,13 +2,14 @@
 
 use domain::{
     SessionUid, TokenUid, User,
+    audit::{Action, Means, Resource},
     session::{self, Session},
     token::{Claims, SignIn, Source},
 };
 use store::{Proof, StoreError};
 
 use crate::{
-    ApiError, App, Signer,
+    ApiError, App, Signer, audit,
     http::{Request, Response},
     token_answer,
 };
@@ -31,7 +32,7 @@ pub(crate) async fn answer(
     let (source, began_at, ends_at) = match proof {
         Proof::Password { .. } => (Source::Password, now, now + session::ABSOLUTE_LIMIT),
         // However often somebody switches, the limit is that of the sign-in.
-        Proof::Session(before) => (Source::Switch, before.signed_in_at(), before.ends_at),
+        Proof::Session { session, .. } => (Source::Switch, session.signed_in_at(), session.ends_at),
     };
     let sign_in = SignIn {
         user: user.uid,
@@ -54,8 +55,20 @@ pub(crate) async fn answer(
         revoked_at: None,
         ends_at,
     };
-    match app.store.begin_session(&session, user, proof).await {
-        Ok(()) => Ok(answer),
+    let (means, how) = match proof {
+        Proof::Password { .. } => (Means::Password, "with a password"),
+        Proof::Session { session, .. } => {
+            (Means::Token { session: session.uid, api_key: None }, "by switching from another organization")
+        }
+    };
+    let record = [audit::Trail::of_user(app, request, user, means).record(
+        Action::Activity,
+        Resource::session(session.uid),
+        "Signed in",
+        format!("{} signed in {how}", user.name()),
+    )];
+    match app.store.on_record(&record).begin_session(&session, user, proof).await {
+        Ok(()) => Ok(audit::stated(answer, &record[0])),
         Err(StoreError::Conflict) => Err(ApiError::InvalidCredentials),
         Err(error) => Err(error.into()),
     }

@@ -2,6 +2,7 @@
 
 use domain::{
     EmailAddress, ProjectUid, Tenant, TenantUid, User, UserUid,
+    audit::{Action, Means, Resource},
     once::{OneTime, OneTimeToken, Purpose, SignUp},
     role,
     tenant::{DEFAULT_PROJECT, OrgName, Project},
@@ -12,7 +13,7 @@ use store::CreateTenantRefused;
 use utoipa::ToSchema;
 
 use crate::{
-    ApiError, App,
+    ApiError, App, audit,
     http::{self, Request, Response},
     mail,
     openapi::Operation,
@@ -44,6 +45,10 @@ pub(crate) fn operations() -> Vec<Operation> {
     ]
 }
 
+fn check_open(app: &App) -> Result<(), ApiError> {
+    if app.settings.sign_up { Ok(()) } else { Err(ApiError::SignUpClosed) }
+}
+
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = SignUp)]
@@ -52,13 +57,14 @@ struct Body {
     last_name: String,
     email_id: String,
     org_name: String,
+    #[serde(default, deserialize_with = "wire::null_as_default")]
+    #[schema(value_type = wire::LoginMode)]
+    login_mode: LoginMode,
 }
 
 /// Mails a link; nothing is made before it is followed. The answer is the same for every address.
 async fn sign_up(app: &App, request: Request) -> Result<Response, ApiError> {
-    if !app.settings.sign_up {
-        return Err(ApiError::SignUpClosed);
-    }
+    check_open(app)?;
     let body: Body = http::body(&request)?;
     let address = EmailAddress::parse(&body.email_id)?;
     let org_name = OrgName::parse(&body.org_name)?;
@@ -66,18 +72,20 @@ async fn sign_up(app: &App, request: Request) -> Result<Response, ApiError> {
         first_name: wire::person_name("firstName", &body.first_name)?,
         last_name: wire::person_name("lastName", &body.last_name)?,
         org_name: org_name.to_string(),
+        login_mode: body.login_mode,
     });
-    if app.store.tenant_named(&org_name).await?.is_some() {
+    if app.store.tenant_named(&org_name, app.clock.now()).await?.is_some() {
         return Err(ApiError::OrgNameTaken);
     }
     let (token, once) = mail::one_time(app, &address, purpose);
     let letter = mail::sign_up(app, org_name.as_str(), &token);
-    mail::send(app, &address, mail::Kind::SignUp, letter, Some(&once), true).await?;
+    mail::send(app, &address, mail::Kind::SignUp, letter, Some(&once), None, true).await?;
     Ok(http::no_content())
 }
 
 /// Makes the organization and its first user, its admin. The same link then sets the password.
 async fn activate(app: &App, request: Request) -> Result<Response, ApiError> {
+    check_open(app)?;
     let token = OneTimeToken::parse(&http::path_parameter(&request, "signupToken"))
         .map_err(|_| ApiError::InvalidOneTimeToken)?;
     let once = app.store.once(&token.digest()).await?.filter(|once| once.is_usable(None, app.clock.now()));
@@ -96,14 +104,17 @@ async fn activate(app: &App, request: Request) -> Result<Response, ApiError> {
         is_active: false,
         is_pending: true,
         created_at: app.clock.now(),
-        login_mode: LoginMode::default(),
+        login_mode: sign_up.login_mode,
         last_sign_in: None,
         signed_out_at: None,
     };
     let project = Project { uid: ProjectUid::from_bytes(app.entropy.uid()), name: DEFAULT_PROJECT.to_owned() };
     let next = OneTime { purpose: Purpose::Activate { tenant: tenant.uid, user: admin.uid }, ..once.clone() };
-    match app.store.create_tenant(&tenant, &project, &admin, Some((&once, &next))).await {
-        Ok(()) => Ok(http::no_content()),
+    let trail = audit::Trail::of_user(app, &request, &admin, Means::Link);
+    let content = format!("Organization {} signed up by {}", tenant.org_name, admin.email);
+    let record = [trail.record(Action::Create, Resource::tenant(&tenant), "Organization created", content)];
+    match app.store.on_record(&record).create_tenant(&tenant, &project, &admin, Some((&once, &next))).await {
+        Ok(()) => Ok(audit::stated(http::no_content(), &record[0])),
         Err(CreateTenantRefused::NameTaken) => Err(ApiError::OrgNameTaken),
         Err(CreateTenantRefused::Store(store::StoreError::Conflict)) => Err(ApiError::InvalidOneTimeToken),
         Err(CreateTenantRefused::Store(error)) => Err(error.into()),
@@ -121,12 +132,13 @@ struct Validation {
 
 /// Whether an organization of this name could be signed up, for the form to say so while it is filled in.
 async fn validate(app: &App, request: Request) -> Result<Response, ApiError> {
+    check_open(app)?;
     let body: Validation = http::body(&request)?;
     if !body.email_id.is_empty() {
         EmailAddress::parse(&body.email_id)?;
     }
     let org_name = OrgName::parse(&body.org_name)?;
-    match app.store.tenant_named(&org_name).await? {
+    match app.store.tenant_named(&org_name, app.clock.now()).await? {
         None => Ok(http::no_content()),
         Some(_) => Err(ApiError::OrgNameTaken),
     }

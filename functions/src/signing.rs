@@ -29,6 +29,7 @@ use crate::{
     App,
     app::{Entropy, SettingsError, optional},
     aws,
+    sweeper::Report,
 };
 
 /// Tokens of an unknown key cause at most one read of the table in this span.
@@ -37,6 +38,16 @@ const RELOAD_INTERVAL: Duration = Duration::from_secs(1);
 /// What was read of the table is read again after this span, so that a key which was withdrawn or replaced is soon so
 /// for every instance.
 const MAX_AGE: Duration = Duration::from_mins(5);
+
+/// How long a key signs.
+const ROTATE_AFTER: Duration = Duration::from_hours(30 * 24);
+
+/// How long a key is published before it signs: twice as long as an instance goes without reading the keys again.
+const PUBLISH_BEFORE: Duration = Duration::from_mins(10);
+
+/// How long a key stays after the next one has begun to sign: until the last instance has noticed ([`MAX_AGE`]), the last
+/// token that it signed has died (15 minutes), and all clocks agree.
+const KEEP_AFTER: Duration = Duration::from_mins(25);
 
 /// Bytes of a key file.
 const KEY_FILE_BYTES: usize = 32;
@@ -189,9 +200,9 @@ impl Signer {
         if let Some(opened) = current.as_ref().filter(|opened| is_within(opened.seen_at, now, MAX_AGE)) {
             return Ok(opened.clone());
         }
-        let record = match app.store.signing_keys().await?.pop() {
-            Some(newest) => newest,
-            None => self.create(app).await?,
+        let record = match in_use(app.store.signing_keys().await?, now) {
+            Some(record) => record,
+            None => create(app, &self.sealer, random_kid(app), now).await?,
         };
         let key = match current.take().and_then(Arc::into_inner) {
             Some(opened) if opened.kid == record.kid => opened.key,
@@ -207,23 +218,95 @@ impl Signer {
         EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &pkcs8, app.entropy.source())
             .map_err(|_| SigningError::Unreadable(record.kid.clone()))
     }
+}
 
-    /// Makes the first key of an installation. When two instances do so at once there are two, and both verify.
-    async fn create(&self, app: &App) -> Result<SigningKeyRecord, SigningError> {
-        let kid = domain::TokenUid::from_bytes(app.entropy.uid()).to_string();
-        let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
-        let pkcs8 = EcdsaKeyPair::generate_pkcs8(algorithm, app.entropy.source())
-            .expect("the operating system has random bytes");
-        let key = EcdsaKeyPair::from_pkcs8(algorithm, pkcs8.as_ref(), app.entropy.source()).expect("it was just made");
-        let record = SigningKeyRecord {
-            sealed_private_key: self.sealer.seal(&app.entropy, &kid, pkcs8.as_ref()).await?,
-            public_key: key.public_key().as_ref().to_vec(),
-            created_at: app.clock.now(),
-            kid,
-        };
-        app.store.create_signing_key(&record).await?;
-        Ok(record)
+/// Makes a key. When two instances make the first one of an installation at once there are two, and both verify.
+async fn create(
+    app: &App,
+    sealer: &Sealer,
+    kid: String,
+    used_from: Timestamp,
+) -> Result<SigningKeyRecord, SigningError> {
+    let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
+    let pkcs8 =
+        EcdsaKeyPair::generate_pkcs8(algorithm, app.entropy.source()).expect("the operating system has random bytes");
+    let key = EcdsaKeyPair::from_pkcs8(algorithm, pkcs8.as_ref(), app.entropy.source()).expect("it was just made");
+    let record = SigningKeyRecord {
+        sealed_private_key: sealer.seal(&app.entropy, &kid, pkcs8.as_ref()).await?,
+        public_key: key.public_key().as_ref().to_vec(),
+        created_at: app.clock.now(),
+        used_from,
+        kid,
+    };
+    app.store.create_signing_key(&record).await?;
+    Ok(record)
+}
+
+fn random_kid(app: &App) -> String {
+    domain::TokenUid::from_bytes(app.entropy.uid()).to_string()
+}
+
+/// What the key after this one is called, so that it is made once however many replace the key at once.
+fn next_kid(kid: &str) -> String {
+    let digest = ring::digest::digest(&ring::digest::SHA256, format!("after {kid}").as_bytes());
+    hex::encode(&digest.as_ref()[..12])
+}
+
+/// The key that signs at this moment: the latest whose time has come, or else the first whose time will come.
+fn in_use(mut records: Vec<SigningKeyRecord>, now: Timestamp) -> Option<SigningKeyRecord> {
+    records.sort_by(|one, other| (one.used_from, &one.kid).cmp(&(other.used_from, &other.kid)));
+    let at = records.iter().rposition(|record| record.used_from <= now).unwrap_or(0);
+    (at < records.len()).then(|| records.swap_remove(at))
+}
+
+/// Replaces the signing key when its time has come, and removes those whose last token has died.
+///
+/// A new key is published before it signs, long enough for every instance to read it; an old one stays until no token
+/// of it can be alive, even of an instance that has not noticed the new one at once.
+///
+/// - `at_once`: before its time.
+///
+/// # Errors
+///
+/// As in [`SigningError`].
+pub(crate) async fn rotate(app: &App, sealer: &Sealer, at_once: bool, report: &mut Report) -> Result<(), SigningError> {
+    let now = app.clock.now();
+    let mut records = app.store.signing_keys().await?;
+    records.sort_by_key(|record| record.used_from);
+    // An installation that nobody has signed in to yet has none, and gets one with the first token.
+    let Some(newest) = records.last() else { return Ok(()) };
+    if at_once || newest.created_at + ROTATE_AFTER <= now {
+        match create(app, sealer, next_kid(&newest.kid), now + PUBLISH_BEFORE).await {
+            Ok(_) => report.signing_keys_made += 1,
+            // Another call has made it.
+            Err(SigningError::Store(StoreError::Conflict)) => {}
+            Err(error) => return Err(error),
+        }
     }
+    for pair in records.windows(2) {
+        if pair[1].used_from + KEEP_AFTER <= now && app.store.delete_signing_key(&pair[0].kid).await? {
+            report.signing_keys_removed += 1;
+        }
+    }
+    Ok(())
+}
+
+/// Removes a signing key that somebody else may know, with all tokens of it, and sees to it that another one signs.
+///
+/// Instances that have read the keys a moment ago go on with them for [`MAX_AGE`] at the most.
+///
+/// # Errors
+///
+/// As in [`SigningError`].
+pub(crate) async fn revoke(app: &App, sealer: &Sealer, kid: &str, report: &mut Report) -> Result<(), SigningError> {
+    let now = app.clock.now();
+    let others = app.store.signing_keys().await?.into_iter().filter(|record| record.kid != kid);
+    if !others.into_iter().any(|record| record.used_from <= now) {
+        create(app, sealer, random_kid(app), now).await?;
+        report.signing_keys_made += 1;
+    }
+    report.signing_keys_removed += usize::from(app.store.delete_signing_key(kid).await?);
+    Ok(())
 }
 
 impl fmt::Debug for Signer {

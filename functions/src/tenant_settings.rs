@@ -2,17 +2,18 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use domain::{
-    Permission, Tenant, TenantUid,
-    password::PasswordPolicy,
+    Permission, Principal, Tenant, TenantUid,
+    audit::{Action, Resource},
+    password::{LENGTHS, PasswordPolicy},
     settings::{self, Banner, ClaimNames, IDLE_MINUTES, OidcProvider, SettingRefused, SocialLogins},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use store::StoreError;
+use store::{ReplaceSettingsRefused, StoreError};
 use utoipa::ToSchema;
 
 use crate::{
-    ApiError, App, caller,
+    ApiError, App, audit, caller,
     http::{self, Request, Response},
     openapi::Operation,
     signing::Sealer,
@@ -32,30 +33,32 @@ pub async fn handle(app: &App, sealer: &Sealer, request: Request) -> Result<Resp
     let (method, setting) = route.split_once(" /v1/tenants/{tenantUid}/").ok_or(ApiError::NotFound)?;
     match (method, setting) {
         ("GET", "authTokenSettings") => read(app, &request, |tenant| json!(IdleBody::from(tenant))).await,
-        ("PUT", "authTokenSettings") => write(app, &request, set_idle_minutes).await,
+        ("PUT", "authTokenSettings") => write(app, &request, setting, set_idle_minutes).await,
         ("GET", "password/policy") => {
             read(app, &request, |tenant| json!(PolicyBody::from(&tenant.password_policy))).await
         }
-        ("POST", "password/policy") => write(app, &request, set_password_policy).await,
+        ("POST", "password/policy") => write(app, &request, setting, set_password_policy).await,
         ("GET", "loginBanner") => read(app, &request, |tenant| json!(BannerBody::from(tenant.banner.clone()))).await,
-        ("PUT", "loginBanner") => write(app, &request, set_banner).await,
+        ("PUT", "loginBanner") => write(app, &request, setting, set_banner).await,
         ("GET", "sso/auth/providers") => read(app, &request, |tenant| json!(LoginsBody::from(tenant))).await,
-        ("POST", "sso/auth/providers") => write(app, &request, set_social_logins).await,
+        ("POST", "sso/auth/providers") => write(app, &request, setting, set_social_logins).await,
+        ("GET", "apiKeys/notices") => read(app, &request, |tenant| json!(NoticesBody::from(tenant))).await,
+        ("PUT", "apiKeys/notices") => write(app, &request, setting, set_notices).await,
         ("GET", "domains") => {
             read(app, &request, |tenant| json!(DomainsBody { domains: tenant.domains.clone() })).await
         }
-        ("POST", "domains") => write(app, &request, set_domains).await,
+        ("POST", "domains") => write(app, &request, setting, set_domains).await,
         ("GET", "resourceLimits") => read(app, &request, limits).await,
-        ("PATCH", "resourceLimits") => write(app, &request, set_limits).await,
+        ("PATCH", "resourceLimits") => write(app, &request, setting, set_limits).await,
         ("GET", "oidc/config") => read(app, &request, |tenant| oidc(app, tenant)).await,
         ("GET", "saml/config") => read(app, &request, |tenant| saml(app, tenant)).await,
         ("POST", "oidc/config") => {
-            let tenant = may_write(app, &request).await?;
+            let principal = may_write(app, &request).await?;
             let body: OidcBody = http::body(&request)?;
             let secret = seal_secret(app, sealer, &body).await?;
-            change(app, tenant, |tenant| set_oidc(&body, secret.as_ref(), tenant)).await
+            change(app, &request, &principal, setting, |tenant| set_oidc(&body, secret.as_ref(), tenant)).await
         }
-        ("POST", "saml/config") => write(app, &request, refuse_saml).await,
+        ("POST", "saml/config") => write(app, &request, setting, refuse_saml).await,
         _ => Err(ApiError::NotFound),
     }
 }
@@ -80,6 +83,10 @@ pub(crate) fn operations() -> Vec<Operation> {
         Operation::new("GET /v1/tenants/{tenantUid}/sso/auth/providers", "The social logins").answers::<LoginsBody>(),
         Operation::new("POST /v1/tenants/{tenantUid}/sso/auth/providers", "Sets the social logins")
             .takes::<LoginsBody>(),
+        Operation::new("GET /v1/tenants/{tenantUid}/apiKeys/notices", "Who is told when an API key expires")
+            .answers::<NoticesBody>(),
+        Operation::new("PUT /v1/tenants/{tenantUid}/apiKeys/notices", "Sets who is told when an API key expires")
+            .takes::<NoticesBody>(),
         Operation::new("GET /v1/tenants/{tenantUid}/domains", "The mail domains").answers::<DomainsBody>(),
         Operation::new("POST /v1/tenants/{tenantUid}/domains", "Sets the mail domains").takes::<DomainsBody>(),
         Operation::new("GET /v1/tenants/{tenantUid}/resourceLimits", "How many there may be of what")
@@ -97,8 +104,7 @@ pub(crate) fn operations() -> Vec<Operation> {
 }
 
 async fn read(app: &App, request: &Request, shown: impl Fn(&Tenant) -> Value) -> Result<Response, ApiError> {
-    let principal = caller::principal(app, request).await?;
-    check_own(request, principal.user.tenant)?;
+    let principal = may_write(app, request).await?;
     let tenant = app.store.tenant(principal.user.tenant).await?.ok_or(ApiError::TenantGone)?;
     Ok(http::ok(&shown(&tenant)))
 }
@@ -106,18 +112,19 @@ async fn read(app: &App, request: &Request, shown: impl Fn(&Tenant) -> Value) ->
 async fn write(
     app: &App,
     request: &Request,
+    setting: &str,
     set: impl Fn(&Request, Tenant) -> Result<Tenant, ApiError>,
 ) -> Result<Response, ApiError> {
-    let tenant = may_write(app, request).await?;
-    change(app, tenant, |tenant| set(request, tenant)).await
+    let principal = may_write(app, request).await?;
+    change(app, request, &principal, setting, |tenant| set(request, tenant)).await
 }
 
-/// The tenant of the caller, if they may change what it has set.
-async fn may_write(app: &App, request: &Request) -> Result<TenantUid, ApiError> {
+/// The caller, if they may see and change what their tenant has set.
+async fn may_write(app: &App, request: &Request) -> Result<Principal, ApiError> {
     let principal = caller::principal(app, request).await?;
     check_own(request, principal.user.tenant)?;
     if principal.has(Permission::TenantUpdate) {
-        Ok(principal.user.tenant)
+        Ok(principal)
     } else {
         Err(ApiError::Forbidden(Permission::TenantUpdate))
     }
@@ -125,16 +132,28 @@ async fn may_write(app: &App, request: &Request) -> Result<TenantUid, ApiError> 
 
 async fn change(
     app: &App,
-    tenant: TenantUid,
+    request: &Request,
+    principal: &Principal,
+    setting: &str,
     set: impl Fn(Tenant) -> Result<Tenant, ApiError>,
 ) -> Result<Response, ApiError> {
     for _ in 0..ATTEMPTS {
-        let before = app.store.tenant(tenant).await?.ok_or(ApiError::TenantGone)?;
+        let before = app.store.tenant(principal.user.tenant).await?.ok_or(ApiError::TenantGone)?;
         let after = set(before.clone())?;
-        match app.store.replace_settings(&before, &after).await {
-            Ok(()) => return Ok(http::no_content()),
-            Err(StoreError::Conflict) => {}
-            Err(error) => return Err(error.into()),
+        if before == after {
+            return Ok(http::no_content());
+        }
+        let record = [audit::Trail::of(app, request, principal).record(
+            Action::Update,
+            Resource::tenant(&after),
+            "Settings changed",
+            format!("Changed: {setting}"),
+        )];
+        match app.store.on_record(&record).replace_settings(&before, &after).await {
+            Ok(()) => return Ok(audit::stated(http::no_content(), &record[0])),
+            Err(ReplaceSettingsRefused::DomainTaken(domain)) => return Err(ApiError::DomainTaken(domain)),
+            Err(ReplaceSettingsRefused::Store(StoreError::Conflict)) => {}
+            Err(ReplaceSettingsRefused::Store(error)) => return Err(error.into()),
         }
     }
     Err(ApiError::Conflict)
@@ -204,10 +223,13 @@ impl From<&PasswordPolicy> for PolicyBody {
 fn set_password_policy(request: &Request, tenant: Tenant) -> Result<Tenant, ApiError> {
     let body: PolicyBody = http::body(request)?;
     let default = PasswordPolicy::default();
+    // A regular expression says by itself how long a password must be, so beside one any length will do.
+    let (min_length, max_length) =
+        if body.is_regex { (*LENGTHS.start(), *LENGTHS.end()) } else { (default.min_length, default.max_length) };
     let policy = PasswordPolicy {
         regex: body.is_regex.then_some(body.regex),
-        min_length: body.min_length.unwrap_or(default.min_length),
-        max_length: body.max_length.unwrap_or(default.max_length),
+        min_length: body.min_length.unwrap_or(min_length),
+        max_length: body.max_length.unwrap_or(max_length),
         min_upper: body.min_num_of_block_letters.unwrap_or(default.min_upper),
         min_lower: body.min_num_of_small_letters.unwrap_or(default.min_lower),
         min_digits: body.min_num_of_digits.unwrap_or(default.min_digits),
@@ -269,6 +291,26 @@ fn set_social_logins(request: &Request, tenant: Tenant) -> Result<Tenant, ApiErr
 struct DomainsBody {
     #[serde(deserialize_with = "null_as_default")]
     domains: Vec<String>,
+}
+
+/// Who is told, beside the user of the key.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = ApiKeyNotices)]
+struct NoticesBody {
+    #[serde(default, deserialize_with = "null_as_default")]
+    notify_tenant_admins: bool,
+}
+
+impl From<&Tenant> for NoticesBody {
+    fn from(tenant: &Tenant) -> Self {
+        Self { notify_tenant_admins: tenant.tells_admins_of_expiry }
+    }
+}
+
+fn set_notices(request: &Request, tenant: Tenant) -> Result<Tenant, ApiError> {
+    let body: NoticesBody = http::body(request)?;
+    Ok(Tenant { tells_admins_of_expiry: body.notify_tenant_admins, ..tenant })
 }
 
 fn set_domains(request: &Request, tenant: Tenant) -> Result<Tenant, ApiError> {

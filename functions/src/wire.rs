@@ -72,6 +72,11 @@ impl ListMeta {
         Self { r#continue: String::new(), count, limit: MAX_PAGE, offset: count }
     }
 
+    /// Of a part of a list whose length nobody counts.
+    pub(crate) fn part(next: Option<String>, count: usize, limit: usize, offset: usize) -> Self {
+        Self { r#continue: next.unwrap_or_default(), count, limit, offset: offset + count }
+    }
+
     /// Of one page of so many.
     pub(crate) fn of(page: Page, count: usize) -> Self {
         let next = page.end(count);
@@ -93,13 +98,9 @@ pub(crate) struct Page {
 
 impl Page {
     pub(crate) fn of(request: &Request) -> Result<Self, ApiError> {
-        let number = |name: &str| match http::query_parameter(request, name).filter(|text| !text.is_empty()) {
-            Some(text) => text.parse().map(Some).map_err(|_| ApiError::Page),
-            None => Ok(None),
-        };
-        let limit = number("limit")?.unwrap_or(MAX_PAGE);
-        let start = number("continue")?.or(number("offset")?).unwrap_or(0);
-        if limit > MAX_PAGE { Err(ApiError::Page) } else { Ok(Self { limit, start }) }
+        let limit = limit(request)?;
+        let start = number(request, "continue")?.or(number(request, "offset")?).unwrap_or(0);
+        Ok(Self { limit, start })
     }
 
     fn end(self, count: usize) -> usize {
@@ -112,12 +113,33 @@ impl Page {
     }
 }
 
+/// How many things a page is to have; 0 means all.
+fn limit(request: &Request) -> Result<usize, ApiError> {
+    let limit = number(request, "limit")?.unwrap_or(MAX_PAGE);
+    if limit > MAX_PAGE { Err(ApiError::Page) } else { Ok(limit) }
+}
+
+/// Limit and offset of a list that is too long to be asked for as a whole.
+pub(crate) fn limit_and_offset(request: &Request) -> Result<(usize, usize), ApiError> {
+    let limit = limit(request)?;
+    Ok((if limit == 0 { MAX_PAGE } else { limit }, number(request, "offset")?.unwrap_or(0)))
+}
+
+fn number(request: &Request, name: &str) -> Result<Option<usize>, ApiError> {
+    match http::query_parameter(request, name).filter(|text| !text.is_empty()) {
+        Some(text) => text.parse().map(Some).map_err(|_| ApiError::Page),
+        None => Ok(None),
+    }
+}
+
 /// The given or family name of a person.
 pub(crate) fn person_name(field: &'static str, text: &str) -> Result<String, ApiError> {
     let name = text.trim();
     // Names stand in mails to people who do not know their bearer, so nothing in them may look like a link.
     let is_name = |char: char| !char.is_control() && !"/@<>\u{200b}\u{202e}\u{2066}\u{2067}\u{2068}".contains(char);
-    let fits = (1..=64).contains(&name.chars().count()) && name.chars().all(is_name);
+    let looks_like_a_host =
+        name.split('.').skip(1).any(|rest| rest.chars().take(2).filter(|char| char.is_alphanumeric()).count() == 2);
+    let fits = (1..=64).contains(&name.chars().count()) && name.chars().all(is_name) && !looks_like_a_host;
     if fits { Ok(name.to_owned()) } else { Err(ApiError::PersonName { field }) }
 }
 

@@ -127,6 +127,25 @@ struct ItemUser {
 #[schema(as = ApiKeyStatus)]
 struct Status {
     is_active: bool,
+    /// When it was last presented, to within an hour; null before the first time.
+    last_use: Option<LastUse>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = ApiKeyLastUse)]
+struct LastUse {
+    #[schema(value_type = wire::Time)]
+    timestamp: Timestamp,
+    /// The network address that it came from.
+    source: String,
+    user_agent: String,
+}
+
+impl From<domain::api_key::LastUse> for LastUse {
+    fn from(last_use: domain::api_key::LastUse) -> Self {
+        Self { timestamp: last_use.at, source: last_use.source, user_agent: last_use.user_agent }
+    }
 }
 
 impl Item {
@@ -154,7 +173,7 @@ impl Item {
                     last_name: user.map(|user| user.last_name.clone()).unwrap_or_default(),
                 },
             },
-            status: Status { is_active: key.is_active },
+            status: Status { is_active: key.is_active, last_use: key.last_use.map(Into::into) },
         }
     }
 }

@@ -1,11 +1,14 @@
 //! `PUT /v1/apiKeys/{uid}/state` and its twin `PATCH /v1/apiKeys/{uid}`: revokes or re-activates an API key.
 
-use domain::{Permission, Principal};
+use domain::{
+    ApiKey, Permission, Principal,
+    audit::{Action, Record, Resource},
+};
 use store::StoreError;
 
 use super::json;
 use crate::{
-    ApiError, App, caller,
+    ApiError, App, audit, caller,
     http::{self, Request, Response},
 };
 
@@ -23,8 +26,9 @@ pub async fn handle(app: &App, request: Request) -> Result<Response, ApiError> {
 
 async fn revoke(app: &App, request: &Request, principal: &Principal) -> Result<Response, ApiError> {
     let key = super::permitted(app, request, principal, Permission::ApiKeyUpdate).await?;
-    match app.store.revoke_api_key(&key.revoke(app.clock.now())).await {
-        Ok(()) => Ok(http::no_content()),
+    let record = [record(app, request, principal, &key, "revoked")];
+    match app.store.on_record(&record).revoke_api_key(&key.revoke(app.clock.now())).await {
+        Ok(()) => Ok(audit::stated(http::no_content(), &record[0])),
         // Nothing but the removal of the key can come between.
         Err(StoreError::Conflict) => Err(ApiError::NotFound),
         Err(error) => Err(error.into()),
@@ -37,8 +41,20 @@ async fn reactivate(app: &App, request: &Request, principal: &Principal) -> Resu
     let key = super::permitted(app, request, principal, Permission::ApiKeyUpdate).await?;
     super::check_may_prolong(app, principal, &key).await?;
     let after = key.clone().reactivate(app.clock.now())?;
-    if !key.is_active {
-        app.store.reactivate_api_key(&key, &after).await?;
+    if key.is_active {
+        return Ok(http::no_content());
     }
-    Ok(http::no_content())
+    let record = [record(app, request, principal, &key, "re-activated")];
+    app.store.on_record(&record).reactivate_api_key(&key, &after).await?;
+    Ok(audit::stated(http::no_content(), &record[0]))
+}
+
+fn record(app: &App, request: &Request, principal: &Principal, key: &ApiKey, what: &str) -> Record {
+    audit::Trail::of(app, request, principal).record_about(
+        key.user,
+        Action::Update,
+        Resource::api_key(key),
+        &format!("API key {what}"),
+        format!("Key {} {what}", key.name.as_str()),
+    )
 }

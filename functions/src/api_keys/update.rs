@@ -1,11 +1,14 @@
 //! `PUT /v1/apiKeys/{uid}`: changes an API key's name, description and expiry.
 
-use domain::Permission;
+use domain::{
+    ApiKey, Permission,
+    audit::{Action, Resource},
+};
 use store::{ReplaceRefused, StoreError};
 
 use super::json;
 use crate::{
-    ApiError, App, caller,
+    ApiError, App, audit, caller,
     http::{self, Request, Response},
 };
 
@@ -23,12 +26,37 @@ pub async fn handle(app: &App, request: Request) -> Result<Response, ApiError> {
         if after.expires_at > before.expires_at {
             super::check_may_prolong(app, &principal, &before).await?;
         }
-        match app.store.replace_api_key(&before, &after).await {
-            Ok(()) => return Ok(http::no_content()),
+        let record = [audit::Trail::of(app, &request, &principal).record_about(
+            after.user,
+            Action::Update,
+            Resource::api_key(&after),
+            "API key changed",
+            changes(&before, &after),
+        )];
+        match app.store.on_record(&record).replace_api_key(&before, &after).await {
+            Ok(()) => return Ok(audit::stated(http::no_content(), &record[0])),
             // It met another change of the key: see what the key is now and change that.
             Err(ReplaceRefused::Store(StoreError::Conflict)) => {}
             Err(refused) => return Err(refused.into()),
         }
     }
     Err(ApiError::Conflict)
+}
+
+/// What is different, in words.
+fn changes(before: &ApiKey, after: &ApiKey) -> String {
+    let mut changes = Vec::new();
+    if before.name != after.name {
+        changes.push(format!("name {} → {}", before.name.as_str(), after.name.as_str()));
+    }
+    if before.expires_at != after.expires_at {
+        changes.push(format!("expiry {} → {}", before.expires_at, after.expires_at));
+    }
+    if before.annotations != after.annotations {
+        changes.push("description or other annotations".to_owned());
+    }
+    if changes.is_empty() {
+        changes.push("nothing".to_owned());
+    }
+    format!("Key {} changed: {}", before.name.as_str(), changes.join(", "))
 }

@@ -31,7 +31,7 @@ pub(super) async fn handle(app: &App, request: Request) -> Result<Response, ApiE
         None => (String::new(), format!("{public_url}/")),
         Some(name) => {
             let name = OrgName::parse(&name).map_err(|_| ApiError::NotFound)?;
-            app.store.tenant_named(&name).await?.ok_or(ApiError::NotFound)?;
+            app.store.tenant_named(&name, app.clock.now()).await?.ok_or(ApiError::NotFound)?;
             (name.to_string(), super::url_of(app, &name))
         }
     };

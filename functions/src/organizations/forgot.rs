@@ -6,7 +6,7 @@ use domain::EmailAddress;
 use crate::{
     ApiError, App,
     http::{self, Request, Response},
-    mail,
+    mail, person,
 };
 
 pub(super) async fn handle(app: &App, request: Request) -> Result<Response, ApiError> {
@@ -19,7 +19,8 @@ pub(super) async fn handle(app: &App, request: Request) -> Result<Response, ApiE
     let person = app.store.person(address.canonical()).await?;
     let names: Vec<_> = person.accepted().map(|membership| &membership.org_name).collect();
     let urls: Vec<(String, String)> = names.iter().map(|name| (name.to_string(), super::url_of(app, name))).collect();
+    let address = person::mail_address(&person, &address);
     let letter = mail::organizations(app, &address, &urls);
-    mail::send(app, &address, mail::Kind::Organizations, letter, None, !urls.is_empty()).await?;
+    mail::send(app, &address, mail::Kind::Organizations, letter, None, None, !urls.is_empty()).await?;
     Ok(http::no_content())
 }

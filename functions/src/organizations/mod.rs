@@ -84,6 +84,6 @@ pub(crate) fn url_of(app: &App, org_name: &OrgName) -> String {
 /// The tenant that the path names.
 async fn named_tenant(app: &App, request: &Request) -> Result<Tenant, ApiError> {
     let name = OrgName::parse(&http::path_parameter(request, "orgName")).map_err(|_| ApiError::NotFound)?;
-    let uid = app.store.tenant_named(&name).await?.ok_or(ApiError::NotFound)?;
+    let uid = app.store.tenant_named(&name, app.clock.now()).await?.ok_or(ApiError::NotFound)?;
     app.store.tenant(uid).await?.ok_or(ApiError::NotFound)
 }

@@ -12,7 +12,7 @@ use crate::{
 pub(super) async fn handle(app: &App, signer: &Signer, request: Request) -> Result<Response, ApiError> {
     let principal = caller::principal(app, &request).await?;
     // A key opens one tenant, and so does whatever is born of it.
-    let session = match principal.credential {
+    let session = match &principal.credential {
         Credential::Token { claims, session: Some(session), .. } if claims.kuid.is_none() => session,
         _ => return Err(ApiError::NotByApiKey),
     };
@@ -24,5 +24,5 @@ pub(super) async fn handle(app: &App, signer: &Signer, request: Request) -> Resu
     let (tenant, user) = found.ok_or(ApiError::AccessDenied)?;
     // Another organization may give passwords less time than the one that was signed in to.
     person::check_age(app, &address, &person, &tenant).await?;
-    sign_in::answer(app, signer, &request, &user, Proof::Session(&session)).await
+    sign_in::answer(app, signer, &request, &user, Proof::Session { session, user: &principal.user }).await
 }

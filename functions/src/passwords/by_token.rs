@@ -1,7 +1,8 @@
 //! Setting a password by the link of a mail, which is good for that once.
 
 use domain::{
-    TenantUid, User, UserUid,
+    EmailAddress, TenantUid, User, UserUid,
+    audit::{Action, Means, Resource},
     once::{OneTimeToken, Purpose},
     password::{BrokenRule, Password},
 };
@@ -10,7 +11,7 @@ use store::{Membership, NewPassword, Person, StoreError};
 use utoipa::ToSchema;
 
 use crate::{
-    ApiError, App,
+    ApiError, App, audit,
     http::{self, Request, Response},
     person,
 };
@@ -72,14 +73,27 @@ async fn set(
         let hash = person::hash_new_password(app, &once.address, &person, joining, password).await?;
         let new = NewPassword {
             address: &once.address,
+            // Who follows a link proves how they spell their address.
+            email: &once.email,
             hash: &hash,
-            verified_hash: None,
+            hash_before: person.password_hash.as_deref(),
             users: &person::users_of(&person),
             used: Some(&once),
             activated,
         };
-        match app.store.set_password(&new, app.clock.now()).await {
-            Ok(()) => return Ok(http::no_content()),
+        let address = EmailAddress::parse(&once.email)?;
+        let mut records = super::records(app, request, &person, &address, "Password set", None);
+        if let Some((user, _)) = &new.activated {
+            let trail = audit::Trail::of_user(app, request, user, Means::Link);
+            let content = format!("{} came in by the link that was mailed", user.name());
+            records.insert(0, trail.record(Action::Activity, Resource::user(user), "User activated", content));
+        }
+        match app.store.on_record(&records).set_password(&new, app.clock.now()).await {
+            Ok(()) => {
+                return Ok(records
+                    .first()
+                    .map_or_else(http::no_content, |record| audit::stated(http::no_content(), record)));
+            }
             // Used meanwhile, or the user was changed: see what is there now.
             Err(StoreError::Conflict) => {}
             Err(error) => return Err(error.into()),

@@ -3,14 +3,13 @@
 use domain::{
     EmailAddress, Permission, Principal, UserUid,
     password::{BrokenRule, Password},
-    principal::Credential,
 };
 use serde::Deserialize;
 use store::{NewPassword, Person};
 use utoipa::ToSchema;
 
 use crate::{
-    ApiError, App, caller,
+    ApiError, App, audit, caller,
     http::{self, Request, Response},
     person,
 };
@@ -33,7 +32,7 @@ pub(super) async fn own(app: &App, request: Request) -> Result<Response, ApiErro
     if EmailAddress::parse(&body.email_id).ok().as_ref() != Some(&address) {
         return Err(ApiError::InvalidCredentials);
     }
-    set_own(app, &address, body.current_password, body.new_password).await
+    set_own(app, &request, &principal, body.current_password, body.new_password).await
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -51,8 +50,8 @@ pub(super) async fn of_user(app: &App, request: Request) -> Result<Response, Api
     let uid: UserUid = http::uid(&request).map_err(|_| ApiError::UserNotFound)?;
     let body: OfUser = http::body(&request)?;
     if uid == principal.user.uid {
-        let address = person::address_of(&principal.user)?;
-        return set_own(app, &address, body.current_password.unwrap_or_default(), body.new_password).await;
+        let current = body.current_password.unwrap_or_default();
+        return set_own(app, &request, &principal, current, body.new_password).await;
     }
     if !principal.has(Permission::UserUpdate) {
         return Err(ApiError::Forbidden(Permission::UserUpdate));
@@ -64,43 +63,49 @@ pub(super) async fn of_user(app: &App, request: Request) -> Result<Response, Api
     if user.is_pending || person.memberships.len() > 1 || !principal.may_act_as(&user) {
         return Err(ApiError::NotTheirsAlone);
     }
-    set(app, &address, &person, false, body.new_password).await
+    set(app, &request, &principal, &address, &person, body.new_password).await
 }
 
-async fn set_own(app: &App, address: &EmailAddress, current: String, new: String) -> Result<Response, ApiError> {
+async fn set_own(
+    app: &App,
+    request: &Request,
+    principal: &Principal,
+    current: String,
+    new: String,
+) -> Result<Response, ApiError> {
     let is_same = current == new;
-    let person = person::check_password(app, address, Password::new(current)).await?;
+    let address = &person::address_of(&principal.user)?;
+    let person = person::check_password(app, request, address, None, Password::new(current)).await?;
     if is_same {
         return Err(ApiError::PasswordPolicy(vec![BrokenRule::Same]));
     }
-    set(app, address, &person, true, new).await
+    set(app, request, principal, address, &person, new).await
 }
 
 fn refuse_api_key(principal: &Principal) -> Result<(), ApiError> {
-    match &principal.credential {
-        Credential::Token { claims, .. } if claims.kuid.is_none() => Ok(()),
-        _ => Err(ApiError::NotByApiKey),
-    }
+    if principal.is_by_api_key() { Err(ApiError::NotByApiKey) } else { Ok(()) }
 }
 
-/// - `was_verified`: whether the old password was given, which must then still be the old one.
 async fn set(
     app: &App,
+    request: &Request,
+    principal: &Principal,
     address: &EmailAddress,
     person: &Person,
-    was_verified: bool,
     new_password: String,
 ) -> Result<Response, ApiError> {
     let password = Password::new(new_password);
     let hash = person::hash_new_password(app, address.canonical(), person, None, password).await?;
     let new = NewPassword {
         address: address.canonical(),
+        email: address.typed(),
         hash: &hash,
-        verified_hash: person.password_hash.as_deref().filter(|_| was_verified),
+        hash_before: person.password_hash.as_deref(),
         users: &person::users_of(person),
         used: None,
         activated: None,
     };
-    app.store.set_password(&new, app.clock.now()).await?;
-    Ok(http::no_content())
+    let records = super::records(app, request, person, address, "Password changed", Some(principal));
+    app.store.on_record(&records).set_password(&new, app.clock.now()).await?;
+    Ok(records.first().map_or_else(http::no_content, |record| audit::stated(http::no_content(), record)))
 }

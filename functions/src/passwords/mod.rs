@@ -4,8 +4,14 @@ mod by_token;
 mod change;
 mod request_reset;
 
+use domain::{
+    EmailAddress, Principal,
+    audit::{Action, Means, Record, Resource},
+};
+use store::{Membership, Person};
+
 use crate::{
-    ApiError, App,
+    ApiError, App, audit,
     http::{self, Request, Response},
     openapi::Operation,
 };
@@ -27,6 +33,31 @@ pub async fn handle(app: &App, request: Request) -> Result<Response, ApiError> {
         "PATCH /v1/users/{uid}/password/change" => change::of_user(app, request).await,
         _ => Err(ApiError::NotFound),
     }
+}
+
+/// What the trails of all organizations of a person get to know of their password.
+///
+/// - `principal`: who sets it, if not whoever followed a link.
+fn records(
+    app: &App,
+    request: &Request,
+    person: &Person,
+    address: &EmailAddress,
+    message: &str,
+    principal: Option<&Principal>,
+) -> Vec<Record> {
+    let record = |membership: &Membership| {
+        let email = address.canonical();
+        let trail = match principal {
+            Some(principal) if principal.user.tenant == membership.tenant => audit::Trail::of(app, request, principal),
+            // In another organization nobody knows the user of this one.
+            Some(_) => audit::Trail::of_member(app, request, email, membership, Means::Password),
+            None => audit::Trail::of_member(app, request, email, membership, Means::Link),
+        };
+        let resource = Resource::member(membership.user, email);
+        trail.record_about(membership.user, Action::Update, resource, message, format!("{message}: {email}"))
+    };
+    person.accepted().map(record).collect()
 }
 
 pub(crate) fn operations() -> Vec<Operation> {

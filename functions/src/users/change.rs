@@ -1,6 +1,11 @@
 //! Changing a user: names, state, login mode.
 
-use domain::{EmailAddress, Permission, Principal, User, user::LoginMode};
+use domain::{
+    EmailAddress, Permission, Principal, User,
+    audit::{Action, Resource},
+    role,
+    user::LoginMode,
+};
 use serde::Deserialize;
 use serde_json::Value;
 use store::{ChangeUserRefused, StoreError};
@@ -8,7 +13,7 @@ use utoipa::ToSchema;
 
 use super::json;
 use crate::{
-    ApiError, App, caller,
+    ApiError, App, audit, caller,
     http::{self, Request, Response},
     person,
     wire::{self, Object, person_name},
@@ -100,12 +105,40 @@ pub(super) async fn change(
         super::check_may_manage(principal, &before)?;
         let mut after = before.clone();
         apply(&mut after)?;
-        match app.store.replace_user(&before, &after).await {
-            Ok(()) => return Ok(http::no_content()),
+        if before == after {
+            return Ok(http::no_content());
+        }
+        let trail = audit::Trail::of(app, request, principal);
+        let content = format!("{} changed: {}", before.name(), changes(&before, &after));
+        let record = [trail.record(Action::Update, Resource::user(&after), "User changed", content)];
+        match app.store.on_record(&record).replace_user(&before, &after).await {
+            Ok(()) => return Ok(audit::stated(http::no_content(), &record[0])),
             Err(ChangeUserRefused::LastAdmin) => return Err(ApiError::LastAdmin),
             Err(ChangeUserRefused::Store(StoreError::Conflict)) => {}
             Err(ChangeUserRefused::Store(error)) => return Err(error.into()),
         }
     }
     Err(ApiError::Conflict)
+}
+
+/// What is different, in words.
+fn changes(before: &User, after: &User) -> String {
+    let mut changes = Vec::new();
+    if before.name() != after.name() {
+        changes.push(format!("name → {}", after.name()));
+    }
+    if before.roles != after.roles {
+        let names = |user: &User| {
+            let names: Vec<&str> = user.roles.iter().filter_map(|role| Some(role::find(*role)?.name)).collect();
+            if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+        };
+        changes.push(format!("roles {} → {}", names(before), names(after)));
+    }
+    if before.is_active != after.is_active {
+        changes.push(if after.is_active { "enabled" } else { "disabled" }.to_owned());
+    }
+    if before.login_mode != after.login_mode {
+        changes.push(format!("login mode → {}", after.login_mode.as_str()));
+    }
+    changes.join(", ")
 }

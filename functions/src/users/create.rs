@@ -1,11 +1,16 @@
 //! `POST /v1/users`: invites a person to the caller's tenant.
 
-use domain::{EmailAddress, Permission, User, UserUid, once::Purpose, role};
+use domain::{
+    EmailAddress, Permission, User, UserUid,
+    audit::{Action, Resource},
+    once::Purpose,
+    role,
+};
 use store::CreateUserRefused;
 
 use super::json::{self, Created};
 use crate::{
-    ApiError, App, caller,
+    ApiError, App, audit, caller,
     http::{self, Request, Response},
     mail,
 };
@@ -39,8 +44,18 @@ pub(super) async fn handle(app: &App, request: Request) -> Result<Response, ApiE
     let (token, once) = mail::one_time(app, &address, Purpose::Activate { tenant: tenant.uid, user: user.uid });
     let letter = mail::invitation(app, tenant.org_name.as_str(), &principal.user.name(), &token);
     let mail = mail::outgoing(app, &address, letter)?;
-    match app.store.create_user(&user, &tenant, Some((&once, &mail))).await {
-        Ok(()) => Ok(http::created(&Created { uid: user.uid })),
+    let names: Vec<&str> = user.roles.iter().filter_map(|role| Some(role::find(*role)?.name)).collect();
+    let with = if names.is_empty() { "no role".to_owned() } else { names.join(", ") };
+    let record = [audit::Trail::of(app, &request, &principal).record(
+        Action::Create,
+        Resource::user(&user),
+        "User invited",
+        format!("{} ({}) invited, with {with}", user.name(), user.email),
+    )];
+    let again_from = user.created_at + mail::Kind::Invitation.interval();
+    match app.store.on_record(&record).create_user(&user, &tenant, Some((&once, &mail, again_from))).await {
+        Ok(()) => Ok(audit::stated(http::created(&Created { uid: user.uid }), &record[0])),
+        Err(CreateUserRefused::JustInvited) => Err(ApiError::JustInvited),
         Err(CreateUserRefused::EmailTaken) => Err(ApiError::UserAlreadyExists),
         Err(CreateUserRefused::LimitReached) => Err(ApiError::UserLimit(tenant.limits.user)),
         Err(CreateUserRefused::Store(error)) => Err(error.into()),

@@ -1,10 +1,13 @@
 //! `DELETE /v1/users/{uid}`: removes a user with all of their API keys.
 
-use domain::{Permission, User};
+use domain::{
+    Permission, User,
+    audit::{Action, Resource},
+};
 use store::{ChangeUserRefused, StoreError};
 
 use crate::{
-    ApiError, App, caller,
+    ApiError, App, audit, caller,
     http::{self, Request, Response},
     person,
 };
@@ -18,18 +21,30 @@ pub(super) async fn handle(app: &App, request: Request) -> Result<Response, ApiE
     super::check_may_manage(&principal, &user)?;
     // First, so that with the first write everything of theirs is dead, whatever becomes of the rest.
     let disabled = User { is_active: false, ..user.clone() };
-    app.store.replace_user(&user, &disabled).await.map_err(refused)?;
+    let trail = audit::Trail::of(app, &request, &principal);
+    let resource = || Resource::user(&user);
+    if user.is_active {
+        let content = format!("{} disabled, to be deleted", user.name());
+        let record = [trail.record(Action::Update, resource(), "User disabled", content)];
+        app.store.on_record(&record).replace_user(&user, &disabled).await.map_err(refused)?;
+    }
     let address = person::address_of(&user)?;
     for _ in 0..super::ATTEMPTS {
         for key in app.store.api_keys_of_user(user.tenant, user.uid).await? {
-            match app.store.delete_api_key(&key).await {
+            let content = format!("Key {} deleted with its user {}", key.name.as_str(), user.name());
+            let record =
+                [trail.record_about(user.uid, Action::Delete, Resource::api_key(&key), "API key deleted", content)];
+            match app.store.on_record(&record).delete_api_key(&key).await {
                 Ok(()) | Err(StoreError::Conflict) => {}
                 Err(error) => return Err(error.into()),
             }
         }
-        let is_last = app.store.person(address.canonical()).await?.memberships.len() <= 1;
-        match app.store.delete_user(&disabled, is_last).await {
-            Ok(()) => return Ok(http::no_content()),
+        let person = app.store.person(address.canonical()).await?;
+        let login = person.password_hash.as_deref().filter(|_| person.memberships.len() <= 1);
+        let content = format!("{} ({}) deleted", user.name(), user.email);
+        let record = [trail.record(Action::Delete, resource(), "User deleted", content)];
+        match app.store.on_record(&record).delete_user(&disabled, login).await {
+            Ok(()) => return Ok(audit::stated(http::no_content(), &record[0])),
             // A key came to be in between.
             Err(ChangeUserRefused::Store(StoreError::Conflict)) => {}
             Err(error) => return Err(refused(error)),

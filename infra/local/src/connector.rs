@@ -53,38 +53,75 @@ struct Guarded {
     posted: Posted,
 }
 
-/// What the stream of the table would deliver: the mails that were written to the outbox and not yet sent.
+/// What the streams of the tables would deliver: items that were inserted and that a function is still to hear of.
 #[derive(Debug, Clone, Default)]
-pub struct Posted(Arc<Mutex<Vec<Value>>>);
+pub struct Posted(Arc<Mutex<Images>>);
+
+/// Items as they were inserted.
+#[derive(Debug, Clone, Default)]
+pub struct Images {
+    /// Mails that were written to the outbox.
+    pub mails: Vec<Value>,
+    /// Records of the audit trail.
+    pub records: Vec<Value>,
+}
+
+impl Images {
+    fn is_empty(&self) -> bool {
+        self.mails.is_empty() && self.records.is_empty()
+    }
+
+    /// Of what a call puts.
+    fn of(operation: &str, body: &Value) -> Self {
+        let items: Vec<&Value> = match operation {
+            "TransactWriteItems" => {
+                body["TransactItems"].as_array().into_iter().flatten().map(|write| &write["Put"]["Item"]).collect()
+            }
+            "PutItem" => vec![&body["Item"]],
+            _ => Vec::new(),
+        };
+        let mut images = Self::default();
+        for item in items {
+            let pk = item["pk"]["S"].as_str().unwrap_or_default();
+            if pk.starts_with("MAIL#") {
+                images.mails.push(item.clone());
+            } else if pk.starts_with("TENANT#") && item["record"].is_object() {
+                images.records.push(item.clone());
+            }
+        }
+        images
+    }
+}
 
 impl Posted {
-    /// Takes all of them out.
+    /// Takes all mails out.
     ///
     /// # Panics
     ///
     /// If another thread has panicked with them in hand.
-    pub fn take(&self) -> Vec<Value> {
-        std::mem::take(&mut *self.0.lock().expect("no holder of the lock panics"))
+    pub fn take_mails(&self) -> Vec<Value> {
+        std::mem::take(&mut self.0.lock().expect("no holder of the lock panics").mails)
+    }
+
+    /// Takes all records of the audit trail out.
+    ///
+    /// # Panics
+    ///
+    /// As [`Posted::take_mails`].
+    pub fn take_records(&self) -> Vec<Value> {
+        std::mem::take(&mut self.0.lock().expect("no holder of the lock panics").records)
     }
 
     /// Puts some of them in (again).
     ///
     /// # Panics
     ///
-    /// As [`Posted::take`].
-    pub fn put(&self, images: Vec<Value>) {
-        self.0.lock().expect("no holder of the lock panics").extend(images);
+    /// As [`Posted::take_mails`].
+    pub fn put(&self, images: Images) {
+        let mut posted = self.0.lock().expect("no holder of the lock panics");
+        posted.mails.extend(images.mails);
+        posted.records.extend(images.records);
     }
-}
-
-/// The mails that a transaction puts into the outbox.
-fn mails_of(operation: &str, body: &Value) -> Vec<Value> {
-    if operation != "TransactWriteItems" {
-        return Vec::new();
-    }
-    let writes = body["TransactItems"].as_array().into_iter().flatten();
-    let items = writes.map(|write| &write["Put"]["Item"]);
-    items.filter(|item| item["pk"]["S"].as_str().is_some_and(|pk| pk.starts_with("MAIL#"))).cloned().collect()
 }
 
 /// What goes wrong at DynamoDB. Emulators know nothing of transactions that meet.
@@ -123,16 +160,16 @@ impl HttpConnector for Guarded {
         match allowed {
             Ok(()) if self.faults.takes(name) => HttpConnectorFuture::ready(Ok(conflict(&body))),
             Ok(()) => {
-                let mails = mails_of(name, &body);
+                let images = Images::of(name, &body);
                 let answer = self.to.call(request);
-                if mails.is_empty() {
+                if images.is_empty() {
                     return answer;
                 }
                 let posted = self.posted.clone();
                 HttpConnectorFuture::new(async move {
                     let answer = answer.await?;
                     if answer.status().is_success() {
-                        posted.put(mails);
+                        posted.put(images);
                     }
                     Ok(answer)
                 })

@@ -5,13 +5,15 @@ use std::time::Duration;
 use domain::{
     Annotations, ApiKey, ApiKeyUid, ProjectUid, RoleUid, Tenant, TenantUid, Timestamp, User, UserUid,
     api_key::{ApiKeyRefused, ApiKeyValue, Name, NewApiKey},
+    audit::{Action, Actor, Record, Resource},
+    password::Password,
     role,
     settings::Limits,
     tenant::{DEFAULT_PROJECT, OrgName, Project},
     user::LoginMode,
 };
-use functions::app::Entropy;
-use store::{CreateRefused, CreateTenantRefused, CreateUserRefused, Store};
+use functions::{app::Entropy, password_hash::Hasher};
+use store::{CreateRefused, CreateTenantRefused, CreateUserRefused, NewPassword, Store, StoreError};
 
 /// How long the keys of a demo live.
 const KEY_LIFETIME: Duration = Duration::from_hours(90 * 24);
@@ -31,6 +33,12 @@ pub enum DemoError {
     /// A key makes no sense.
     #[error(transparent)]
     Rule(#[from] ApiKeyRefused),
+    /// The password could not be hashed.
+    #[error(transparent)]
+    Password(#[from] functions::ApiError),
+    /// The password could not be set.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// What a first start makes and shows.
@@ -40,6 +48,8 @@ pub struct Demo {
     pub tenant: Tenant,
     /// A Tenant Admin and a key of theirs.
     pub admin: (User, ApiKeyValue),
+    /// The password of that admin.
+    pub password: String,
     /// A user without a role and a key of theirs.
     pub user: (User, ApiKeyValue),
 }
@@ -54,11 +64,30 @@ pub async fn create(store: &Store, entropy: &Entropy, now: Timestamp) -> Result<
     let admin = draw_user(entropy, &tenant, "Ines", "Alba", &[role::TENANT_ADMIN.uid], now);
     let user = draw_user(entropy, &tenant, "Tom", "Berg", &[], now);
     new_tenant(store, entropy, &tenant, &admin).await?;
-    store.create_user(&user, &tenant, None).await?;
+    new_user(store, entropy, &tenant, &user).await?;
     let expires_at = now + KEY_LIFETIME;
     let admin_key = new_api_key(store, entropy, &admin, "demo", expires_at, now).await?;
     let user_key = new_api_key(store, entropy, &user, "demo", expires_at, now).await?;
-    Ok(Demo { tenant, admin: (admin, admin_key), user: (user, user_key) })
+    let password = new_password(store, entropy, &tenant, &admin).await?;
+    Ok(Demo { tenant, admin: (admin, admin_key), password, user: (user, user_key) })
+}
+
+/// Draws a password and sets it.
+async fn new_password(store: &Store, entropy: &Entropy, tenant: &Tenant, user: &User) -> Result<String, DemoError> {
+    let text = format!("Demo-{}", UserUid::from_bytes(entropy.uid()));
+    let hash = Hasher::new(1).queue()?.hash(Password::new(text.clone()), entropy).await?;
+    let new = NewPassword {
+        address: &user.email,
+        email: &user.email,
+        hash: &hash,
+        hash_before: None,
+        users: &[],
+        used: None,
+        activated: None,
+    };
+    let record = [record(entropy, tenant.uid, Resource::user(user), user.created_at)];
+    store.on_record(&record).set_password(&new, user.created_at).await?;
+    Ok(text)
 }
 
 /// Draws up a tenant, which is not written yet.
@@ -78,7 +107,33 @@ pub async fn new_tenant(
     admin: &User,
 ) -> Result<(), CreateTenantRefused> {
     let project = Project { uid: ProjectUid::from_bytes(entropy.uid()), name: DEFAULT_PROJECT.to_owned() };
-    store.create_tenant(tenant, &project, admin, None).await
+    let record = [record(entropy, tenant.uid, Resource::tenant(tenant), admin.created_at)];
+    store.on_record(&record).create_tenant(tenant, &project, admin, None).await
+}
+
+/// Makes a user.
+///
+/// # Errors
+///
+/// [`CreateUserRefused`].
+pub async fn new_user(store: &Store, entropy: &Entropy, tenant: &Tenant, user: &User) -> Result<(), CreateUserRefused> {
+    let record = [record(entropy, tenant.uid, Resource::user(user), user.created_at)];
+    store.on_record(&record).create_user(user, tenant, None).await
+}
+
+/// What the audit trail says of what is there from the start.
+pub fn record(entropy: &Entropy, tenant: TenantUid, resource: Resource, at: Timestamp) -> Record {
+    Record {
+        uid: Record::uid_at(at, entropy.bytes()),
+        tenant,
+        at,
+        action: Action::Create,
+        message: "Made on this machine".to_owned(),
+        content: "It was there from the start".to_owned(),
+        actor: Actor::service(),
+        resource,
+        subject: None,
+    }
 }
 
 /// Draws up an active user, who is not written yet.
@@ -145,6 +200,7 @@ pub async fn new_api_key(
     now: Timestamp,
 ) -> Result<ApiKeyValue, DemoError> {
     let (key, value) = draw_api_key(entropy, user, name, expires_at, now)?;
-    store.create_api_key(&key, &value.digest(), Limits::default().api_key).await?;
+    let record = [record(entropy, user.tenant, Resource::api_key(&key), now)];
+    store.on_record(&record).create_api_key(&key, &value.digest(), Limits::default().api_key, None).await?;
     Ok(value)
 }

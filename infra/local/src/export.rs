@@ -2,7 +2,9 @@
 
 use std::io::Write;
 
-use serde_json::{Value, json};
+use domain::{audit::Line, tenant::OrgName};
+use serde_json::{Value, json, value::RawValue};
+use store::StoreError;
 
 use crate::{Service, backend::BackendError};
 
@@ -12,6 +14,15 @@ pub enum ExportError {
     /// DynamoDB did not do it.
     #[error(transparent)]
     Backend(#[from] BackendError),
+    /// A table did not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// There is no such organization.
+    #[error("there is no organization of this name")]
+    NoSuchOrganization,
+    /// A record is no JSON.
+    #[error("a record of the trail cannot be read: {0}")]
+    Record(#[from] serde_json::Error),
     /// The output did not take it.
     #[error("the output cannot be written: {0}")]
     Output(#[from] std::io::Error),
@@ -24,7 +35,7 @@ pub enum ExportError {
 /// [`ExportError`].
 pub async fn export(service: &Service, output: &mut (impl Write + Send)) -> Result<(), ExportError> {
     let names = service.table_names();
-    for (table, name) in [("TenantsTable", names.tenants), ("KeysTable", names.keys)] {
+    for (table, name) in [("TenantsTable", names.tenants), ("KeysTable", names.keys), ("AuditsTable", names.audits)] {
         let mut request = json!({ "TableName": name, "ConsistentRead": true });
         loop {
             let page = service.backend.execute("Scan", &request).await?;
@@ -37,6 +48,31 @@ pub async fn export(service: &Service, output: &mut (impl Write + Send)) -> Resu
             }
         }
     }
+    output.flush()?;
+    Ok(())
+}
+
+/// Writes the audit trail of an organization, a [`Line`] for each record in the order of the chain, and the head.
+///
+/// # Errors
+///
+/// [`ExportError`].
+pub async fn export_trail(service: &Service, org: &str, output: &mut (impl Write + Send)) -> Result<(), ExportError> {
+    let now = domain::Timestamp::from_millis(0);
+    let tenant =
+        service.store.tenant_named(&OrgName::folded(org), now).await?.ok_or(ExportError::NoSuchOrganization)?;
+    let head = service.store.audit_head(tenant).await?;
+    let mut records = service.store.audit_trail(tenant).await?;
+    // What was linked after the head was read is left for the next export.
+    records.retain(|record| record.link.is_some_and(|link| link.seq <= head.seq));
+    records.sort_by_key(|record| record.link.map(|link| link.seq));
+    for record in records {
+        let Some(place) = record.link else { continue };
+        let text = RawValue::from_string(record.text)?;
+        let line = Line { seq: place.seq, previous: place.previous, hash: place.hash, record: text };
+        writeln!(output, "{}", serde_json::to_string(&line)?)?;
+    }
+    writeln!(output, "{}", serde_json::to_string(&head)?)?;
     output.flush()?;
     Ok(())
 }

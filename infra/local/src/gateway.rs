@@ -88,7 +88,8 @@ impl Gateway {
         // On the heap, since the operations of all functions together make a large future.
         let invoked = Box::pin(service.invoke(&service.template.functions[at], event));
         let (answer, operations) = trace::traced(invoked).await;
-        service.deliver_mails().await;
+        Box::pin(service.link_records()).await;
+        Box::pin(service.deliver_mails()).await;
         (to_http(answer), operations)
     }
 }

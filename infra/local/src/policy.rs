@@ -19,6 +19,8 @@ pub struct Statement {
     pub resources: Vec<String>,
     /// If set, only items whose partition key is like one of these.
     pub leading_keys: Option<Vec<String>>,
+    /// If set, only these attributes.
+    pub attributes: Option<Vec<String>>,
 }
 
 /// One thing that a call does: IAM looks at each of them.
@@ -28,8 +30,12 @@ pub struct Access {
     pub action: String,
     /// The table, as the call names it.
     pub table: String,
+    /// The index of the table, where the call names one.
+    pub index: Option<String>,
     /// The partition key of the items, where the call names one.
     pub leading_keys: Vec<String>,
+    /// The attributes that the call names.
+    pub attributes: Vec<String>,
 }
 
 impl Policy {
@@ -53,7 +59,13 @@ impl Statement {
     fn allows(&self, access: &Access, resource: &str) -> bool {
         let action = format!("dynamodb:{}", access.action);
         self.actions.contains(&action)
-            && self.resources.iter().any(|allowed| allowed == resource)
+            && self.resources.iter().any(|allowed| match &access.index {
+                None => allowed == resource,
+                Some(index) => *allowed == format!("${{{resource}.Arn}}/index/{index}"),
+            })
+            && self.attributes.as_ref().is_none_or(|allowed| {
+                !access.attributes.is_empty() && access.attributes.iter().all(|name| allowed.contains(name))
+            })
             && self.leading_keys.as_ref().is_none_or(|allowed| {
                 !access.leading_keys.is_empty()
                     && access.leading_keys.iter().all(|key| allowed.iter().any(|pattern| is_like(key, pattern)))
@@ -68,15 +80,17 @@ fn is_like(key: &str, pattern: &str) -> bool {
 
 /// What a call of DynamoDB does to which table.
 pub fn accesses(operation: &str, body: &Value) -> Vec<Access> {
-    let access = |action: &str, table: &Value, leading_keys: Vec<String>| Access {
+    let access = |action: &str, table: &Value, call: &Value| Access {
         action: action.to_owned(),
         table: table.as_str().unwrap_or_default().to_owned(),
-        leading_keys,
+        index: call["IndexName"].as_str().map(ToOwned::to_owned),
+        leading_keys: leading_keys(call),
+        attributes: attributes(call),
     };
     match operation {
         "BatchGetItem" | "BatchWriteItem" => {
             let tables = body["RequestItems"].as_object().into_iter().flatten();
-            tables.map(|(table, _)| access(operation, &Value::from(table.as_str()), vec![])).collect()
+            tables.map(|(table, _)| access(operation, &Value::from(table.as_str()), &Value::Null)).collect()
         }
         "TransactWriteItems" => {
             let writes = body["TransactItems"].as_array().into_iter().flatten().filter_map(Value::as_object).flatten();
@@ -84,12 +98,20 @@ pub fn accesses(operation: &str, body: &Value) -> Vec<Access> {
                 .map(|(kind, write)| {
                     let action =
                         if kind == "ConditionCheck" { "ConditionCheckItem".to_owned() } else { format!("{kind}Item") };
-                    access(&action, &write["TableName"], leading_keys(write))
+                    access(&action, &write["TableName"], write)
                 })
                 .collect()
         }
-        _ => vec![access(operation, &body["TableName"], leading_keys(body))],
+        _ => vec![access(operation, &body["TableName"], body)],
     }
+}
+
+/// The attributes that an update names: those of its key, and those that it stands other names for. No expression of ours
+/// names one in any other way, but for the key.
+fn attributes(call: &Value) -> Vec<String> {
+    let key = call["Key"].as_object().into_iter().flatten().map(|(name, _)| name.clone());
+    let named = call["ExpressionAttributeNames"].as_object().into_iter().flatten();
+    key.chain(named.filter_map(|(_, name)| name.as_str().map(ToOwned::to_owned))).collect()
 }
 
 /// The partition key that a call names: of `pk`, the only one that a condition of ours is about.
@@ -118,6 +140,7 @@ mod tests {
             actions: text(actions),
             resources: text(&["TenantsTable"]),
             leading_keys: leading_keys.map(text),
+            attributes: None,
         };
         Policy { statements: vec![statement] }
     }
@@ -146,6 +169,23 @@ mod tests {
         let both = policy(&["dynamodb:PutItem", "dynamodb:DeleteItem"], None);
         assert_eq!(denied(&both, "TransactWriteItems", &body), None);
         assert_eq!(denied(&policy(&["dynamodb:PutItem"], None), "TransactWriteItems", &body).unwrap(), "DeleteItem");
+    }
+
+    #[test]
+    fn an_index_is_another_resource_and_attributes_are_those_that_are_named() {
+        let query = json!({ "TableName": "tenants", "IndexName": "by-expiry" });
+        let mut on_index = policy(&["dynamodb:Query"], None);
+        assert!(denied(&on_index, "Query", &query).is_some());
+        on_index.statements[0].resources = vec!["${TenantsTable.Arn}/index/by-expiry".to_owned()];
+        assert_eq!(denied(&on_index, "Query", &query), None);
+        let mut stamp = policy(&["dynamodb:UpdateItem"], None);
+        stamp.statements[0].attributes = Some(["pk", "sk", "last_used_at"].map(ToOwned::to_owned).to_vec());
+        let update = |name: &str| {
+            json!({ "TableName": "tenants", "Key": { "pk": { "S": "a" }, "sk": { "S": "b" } },
+                    "UpdateExpression": "SET #a = :a", "ExpressionAttributeNames": { "#a": name } })
+        };
+        assert_eq!(denied(&stamp, "UpdateItem", &update("last_used_at")), None);
+        assert!(denied(&stamp, "UpdateItem", &update("roles")).is_some());
     }
 
     #[test]

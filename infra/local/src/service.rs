@@ -5,21 +5,21 @@ use std::{collections::BTreeMap, sync::Arc};
 use functions::{
     App, Signer, api_keys,
     app::{Clock, Entropy, Settings},
-    authenticate, discovery, http,
+    audits, authenticate, discovery, http,
     mailer::{self, MailError},
     organizations,
     password_hash::Hasher,
     passwords, projects, refresh, revoke_tokens, roles, sign_up,
     signing::Sealer,
-    tenant_settings, users,
+    sweeper, tenant_settings, users,
 };
 use lambda_http::aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
-use serde_json::json;
+use serde_json::{Value, json};
 use store::{OutgoingMail, Store, TableNames};
 
 use crate::{
     backend::{Backend, BackendError},
-    connector::{self, Faults, Posted},
+    connector::{self, Faults, Images, Posted},
     mailbox::Mailbox,
     policy::Policy,
     template::{Function, Template},
@@ -39,6 +39,7 @@ pub struct Service {
     /// Where mails go.
     pub mailbox: Mailbox,
     posted: Posted,
+    linking: tokio::sync::Mutex<()>,
     tables: BTreeMap<String, String>,
     running: BTreeMap<String, Running>,
 }
@@ -106,6 +107,7 @@ impl Service {
             store: store(None),
             faults,
             posted,
+            linking: tokio::sync::Mutex::default(),
             mailbox: options.mailbox,
             backend: options.backend,
             tables,
@@ -158,6 +160,7 @@ impl Service {
                 http::answer_event(app, event, |request| tenant_settings::handle(app, sealer, request)).await
             }
             "projects" => http::answer_event(app, event, |request| projects::handle(app, request)).await,
+            "audits" => http::answer_event(app, event, |request| audits::handle(app, request)).await,
             "users" => http::answer_event(app, event, |request| users::handle(app, request)).await,
             "discovery" => http::answer_event(app, event, |request| discovery::handle(app, request)).await,
             other => panic!("the function {other} of the template is not wired into the local server"),
@@ -181,34 +184,79 @@ impl Service {
     where
         F: Future<Output = Result<(), MailError>>,
     {
-        let images = self.posted.take();
         let Running { app, .. } = &self.running["mailer"];
-        for image in images {
+        for image in self.posted.take_mails() {
             let event = json!({ "Records": [{ "eventName": "INSERT", "dynamodb": { "NewImage": image } }] });
             let event = serde_json::from_value(event).expect("it has the form of a stream's event");
             if !mailer::handle(app, event, &carry).await.is_complete() {
-                self.posted.put(vec![image]);
+                self.posted.put(Images { mails: vec![image], ..Images::default() });
             }
         }
     }
 
-    /// Takes up the mails that were written before a crash and not sent.
+    /// Gives the records that were written to the audit trail their places in the chain, by the function that the stream
+    /// of the table would call.
+    ///
+    /// # Panics
+    ///
+    /// If an item of the audit trail is none.
+    pub async fn link_records(&self) {
+        // As the stream does: one batch after the other.
+        let _one_of = self.linking.lock().await;
+        let records = self.posted.take_records();
+        if records.is_empty() {
+            return;
+        }
+        let event: Vec<Value> = records
+            .iter()
+            .map(|image| json!({ "eventName": "INSERT", "dynamodb": { "NewImage": image, "SequenceNumber": "0" } }))
+            .collect();
+        let event = serde_json::from_value(json!({ "Records": event })).expect("it has the form of a stream's event");
+        if !audits::link(&self.running["audit_chain"].app, event).await.is_complete() {
+            self.posted.put(Images { records, ..Images::default() });
+        }
+    }
+
+    /// Does what time has brought, by the function that the schedule would call.
+    ///
+    /// # Errors
+    ///
+    /// Those of the function.
+    pub async fn sweep(&self, event: sweeper::Event) -> Result<sweeper::Report, sweeper::SweepError> {
+        let Running { app, sealer, .. } = &self.running["sweeper"];
+        let report = sweeper::handle(app, sealer, event).await;
+        self.link_records().await;
+        self.deliver_mails().await;
+        report
+    }
+
+    /// Takes up the mails and records that were written before a crash and not delivered.
     ///
     /// # Errors
     ///
     /// [`BackendError`].
-    pub async fn find_unsent_mails(&self) -> Result<(), BackendError> {
+    pub async fn find_undelivered(&self) -> Result<(), BackendError> {
+        let scan = json!({
+            "TableName": self.table_names().audits,
+            "FilterExpression": "begins_with(pk, :tenant) AND attribute_not_exists(seq)",
+            "ExpressionAttributeValues": { ":tenant": { "S": "TENANT#" } },
+        });
+        let found = self.backend.execute("Scan", &scan).await?;
+        let records = found["Items"].as_array().cloned().unwrap_or_default();
+        self.posted.put(Images { records, ..Images::default() });
         let scan = json!({
             "TableName": self.table_names().tenants,
             "FilterExpression": "begins_with(pk, :mail)",
             "ExpressionAttributeValues": { ":mail": { "S": "MAIL#" } },
         });
         let found = self.backend.execute("Scan", &scan).await?;
-        self.posted.put(found["Items"].as_array().cloned().unwrap_or_default());
+        let mails = found["Items"].as_array().cloned().unwrap_or_default();
+        self.posted.put(Images { mails, ..Images::default() });
         Ok(())
     }
 }
 
 fn table_names(tables: &BTreeMap<String, String>) -> TableNames {
-    TableNames { tenants: tables["TenantsTable"].clone(), keys: tables["KeysTable"].clone() }
+    let name = |resource: &str| tables[resource].clone();
+    TableNames { tenants: name("TenantsTable"), keys: name("KeysTable"), audits: name("AuditsTable") }
 }

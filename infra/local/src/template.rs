@@ -123,7 +123,8 @@ fn statements(document: &Value) -> Vec<Statement> {
             Statement {
                 actions: list(&statement["Action"]).map(text).collect(),
                 resources: list(&statement["Resource"]).map(resource_name).collect(),
-                leading_keys: statement.get("Condition").map(leading_keys),
+                leading_keys: condition(statement, "ForAllValues:StringLike", "dynamodb:LeadingKeys"),
+                attributes: condition(statement, "ForAllValues:StringEquals", "dynamodb:Attributes"),
             }
         })
         .collect()
@@ -137,15 +138,18 @@ fn resource_name(resource: &Value) -> String {
     }
 }
 
-/// The one condition that the template uses: which partitions a statement is about.
-fn leading_keys(condition: &Value) -> Vec<String> {
-    let only = |value: &Value, name: &str| {
-        let members = value.as_object().filter(|members| members.len() == 1);
-        let member = members.and_then(|members| members.get(name)).cloned();
-        member.unwrap_or_else(|| panic!("unknown condition: {condition}"))
-    };
-    let keys = only(&only(condition, "ForAllValues:StringLike"), "dynamodb:LeadingKeys");
-    list(&keys).map(text).collect()
+/// One of the two conditions that the template uses: which partitions a statement is about, and which attributes.
+fn condition(statement: &Value, operator: &str, key: &str) -> Option<Vec<String>> {
+    const KNOWN: [(&str, &str); 2] =
+        [("ForAllValues:StringLike", "dynamodb:LeadingKeys"), ("ForAllValues:StringEquals", "dynamodb:Attributes")];
+    for (operator, compared) in statement["Condition"].as_object().into_iter().flatten() {
+        let keys = compared.as_object().expect("an operator compares something");
+        for key in keys.keys() {
+            assert!(KNOWN.contains(&(operator, key)), "unknown condition: {statement}");
+        }
+    }
+    let values = &statement["Condition"][operator][key];
+    (!values.is_null()).then(|| list(values).map(text).collect())
 }
 
 fn table(name: &str, properties: &Value) -> Table {

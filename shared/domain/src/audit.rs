@@ -21,6 +21,8 @@ use crate::{
 
 /// Bytes of a uid that tell the time.
 const TIME_BYTES: usize = 6;
+/// The last moment that they can tell.
+const LAST_MILLIS: i64 = (1 << (8 * TIME_BYTES)) - 1;
 /// Characters that are kept of what a client says of itself.
 const MAX_USER_AGENT: usize = 256;
 /// Characters of a note.
@@ -128,14 +130,24 @@ impl Actor {
 
     /// Somebody who was recognised, from this address.
     pub fn new(user: &User, means: Means, source: String, user_agent: &str) -> Self {
-        let user_agent = user_agent.chars().filter(|char| !char.is_control()).take(MAX_USER_AGENT).collect();
-        Self { user: Some(user.into()), means, source, user_agent }
+        Self { user: Some(user.into()), means, source, user_agent: String::new() }.saying(user_agent)
+    }
+
+    /// With what the client says of itself, cut and without control characters.
+    #[must_use]
+    pub fn saying(self, user_agent: &str) -> Self {
+        Self { user_agent: shown_agent(user_agent), ..self }
     }
 
     /// Whoever calls, from this address.
     pub fn principal(principal: &Principal, source: String, user_agent: &str) -> Self {
         Self::new(&principal.user, (&principal.credential).into(), source, user_agent)
     }
+}
+
+/// What is kept of what a client says of itself.
+pub fn shown_agent(user_agent: &str) -> String {
+    user_agent.chars().filter(|char| !char.is_control()).take(MAX_USER_AGENT).collect()
 }
 
 /// The thing that it happened to.
@@ -161,9 +173,19 @@ impl Resource {
         Self::new("apiKey", "API Key", key.name.as_str(), key.uid)
     }
 
+    /// An API key of which only this is known.
+    pub fn expired_api_key(uid: ApiKeyUid, name: &str) -> Self {
+        Self::new("apiKey", "API Key", name, uid)
+    }
+
     /// A user.
     pub fn user(user: &User) -> Self {
         Self::new("user", "User", &user.name(), user.uid)
+    }
+
+    /// A user of whom only the address is known.
+    pub fn member(user: UserUid, email: &str) -> Self {
+        Self::new("user", "User", email, user)
     }
 
     /// A tenant, its settings included.
@@ -207,9 +229,23 @@ impl Record {
     /// - `random`: keeps those of one millisecond apart.
     pub fn uid_at(at: Timestamp, random: [u8; UID_BYTES - TIME_BYTES]) -> AuditUid {
         let mut bytes = [0; UID_BYTES];
-        bytes[..TIME_BYTES].copy_from_slice(&at.millis().to_be_bytes()[8 - TIME_BYTES..]);
+        let millis = at.millis().clamp(0, LAST_MILLIS);
+        bytes[..TIME_BYTES].copy_from_slice(&millis.to_be_bytes()[8 - TIME_BYTES..]);
         bytes[TIME_BYTES..].copy_from_slice(&random);
         AuditUid::from_bytes(bytes)
+    }
+
+    /// The greatest uid below this one.
+    pub fn uid_before(uid: AuditUid) -> Option<AuditUid> {
+        let mut bytes = *uid.as_bytes();
+        for byte in bytes.iter_mut().rev() {
+            let (less, borrows) = byte.overflowing_sub(1);
+            *byte = less;
+            if !borrows {
+                return Some(AuditUid::from_bytes(bytes));
+            }
+        }
+        None
     }
 
     /// What is stored and hashed.
@@ -503,6 +539,10 @@ mod tests {
         let uids = [at(0), at(1), at(255), at(256), at(1_800_000_000_000)].map(|at| Record::uid_at(at, [9; 6]));
         assert!(uids.is_sorted());
         assert_eq!(Record::uid_at(at(1), [0xff; 6]).to_string(), "000000000001ffffffffffff");
+        let before = |uid| Record::uid_before(uid).map(|uid| uid.to_string());
+        assert_eq!(before(Record::uid_at(at(1), [0; 6])).unwrap(), "000000000000ffffffffffff");
+        assert_eq!(before(Record::uid_at(at(0), [0; 6])), None);
+        assert!(Record::uid_at(at(i64::MAX), [0; 6]) > uids[4] && Record::uid_at(at(-1), [0; 6]) < uids[1]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use crate::{
     timestamp::Timestamp,
     uid::{TenantUid, UserUid},
+    user::LoginMode,
 };
 
 /// How long a link can be followed.
@@ -85,6 +86,9 @@ pub struct SignUp {
     pub last_name: String,
     /// The organization to be made.
     pub org_name: String,
+    /// What they chose to see.
+    #[serde(default)]
+    pub login_mode: LoginMode,
 }
 
 /// A token as the table keeps it.

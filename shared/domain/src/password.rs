@@ -13,7 +13,7 @@ pub const MAX_BYTES: usize = 4096;
 /// lie far below. Source: ASVS 5.0, 6.2.4.
 const MIN_GUESSES: u64 = 1_000_000;
 /// What a tenant may set as least and greatest length.
-const LENGTHS: std::ops::RangeInclusive<u32> = 6..=128;
+pub const LENGTHS: std::ops::RangeInclusive<u32> = 6..=128;
 /// Characters of a regular expression.
 const MAX_REGEX: usize = 256;
 /// Bytes that a compiled regular expression may take.
@@ -155,6 +155,33 @@ impl BrokenRule {
 }
 
 impl PasswordPolicy {
+    /// What a password must be that opens several tenants: what any of them asks for at least. Their upper limits and
+    /// regular expressions may contradict each other, and none of them may keep a person from setting a password at all,
+    /// so of these only those count that a single tenant has.
+    pub fn of_all(policies: Vec<Self>) -> Self {
+        let mut policies = policies.into_iter();
+        let Some(first) = policies.next() else { return Self::default() };
+        policies.fold(first, |one, other| Self {
+            regex: None,
+            min_length: one.min_length.max(other.min_length),
+            max_length: one.max_length.max(other.max_length),
+            min_upper: one.counted().0.max(other.counted().0),
+            min_lower: one.counted().1.max(other.counted().1),
+            min_digits: one.counted().2.max(other.counted().2),
+            min_special: one.counted().3.max(other.counted().3),
+            expiry_days: one.expiry_days.min(other.expiry_days),
+            first_reminder_days: one.first_reminder_days.min(other.first_reminder_days),
+        })
+    }
+
+    /// The counters, which do not count beside a regular expression.
+    const fn counted(&self) -> (u32, u32, u32, u32) {
+        match self.regex {
+            Some(_) => (0, 0, 0, 0),
+            None => (self.min_upper, self.min_lower, self.min_digits, self.min_special),
+        }
+    }
+
     /// Checks what a tenant wants to set.
     ///
     /// # Errors
@@ -284,6 +311,18 @@ mod tests {
             assert_eq!(broken(&lax, password), ["tooCommon"], "{password}");
         }
         assert_eq!(broken(&lax, "correct horse battery staple"), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn no_tenant_keeps_the_people_of_another_from_setting_a_password() {
+        let plain = PasswordPolicy::default();
+        let long = PasswordPolicy { min_length: 70, max_length: 128, ..PasswordPolicy::default() };
+        let impossible = PasswordPolicy { regex: Some("^[a&&b]$".to_owned()), ..PasswordPolicy::default() };
+        let all = PasswordPolicy::of_all(vec![plain.clone(), long, impossible.clone()]);
+        assert_eq!(broken(&all, &"Harbour-7-lamp".repeat(6)), Vec::<&str>::new());
+        assert_eq!(broken(&all, "Harbour-7-lamp"), ["minLength"]);
+        assert_eq!(broken(&PasswordPolicy::of_all(vec![impossible]), "Harbour-7-lamp"), ["regex"], "it is alone");
+        assert_eq!(PasswordPolicy::of_all(vec![]), plain);
     }
 
     #[test]

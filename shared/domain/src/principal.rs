@@ -140,6 +140,14 @@ impl Principal {
         Ok(Self { permissions: user.permissions(), user, credential })
     }
 
+    /// Whether a key stands behind this: presented itself, or by a token that was born of it.
+    pub const fn is_by_api_key(&self) -> bool {
+        match &self.credential {
+            Credential::ApiKey(_) => true,
+            Credential::Token { claims, .. } => claims.kuid.is_some(),
+        }
+    }
+
     /// Whether this permission is held throughout the tenant.
     pub fn has(&self, permission: Permission) -> bool {
         self.permissions.contains(permission)

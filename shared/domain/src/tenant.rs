@@ -90,6 +90,8 @@ pub struct Tenant {
     pub domains: Vec<String>,
     /// The provider that its people sign in with.
     pub oidc: OidcProvider,
+    /// Whether its admins are told too when somebody's API key expires.
+    pub tells_admins_of_expiry: bool,
 }
 
 impl Tenant {
@@ -105,6 +107,7 @@ impl Tenant {
             social_logins: SocialLogins::default(),
             domains: Vec::new(),
             oidc: OidcProvider::default(),
+            tells_admins_of_expiry: false,
         }
     }
 }

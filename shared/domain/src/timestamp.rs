@@ -1,6 +1,10 @@
 //! Moments in time, to the millisecond, as the wire writes them.
 
-use std::{fmt, ops::Add, time::Duration};
+use std::{
+    fmt,
+    ops::{Add, Sub},
+    time::Duration,
+};
 
 use chrono::{DateTime, Datelike, FixedOffset, SecondsFormat, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
@@ -71,6 +75,11 @@ impl Timestamp {
         self.utc().format("%-d %B %Y").to_string()
     }
 
+    /// Day and time, in UTC, as people write it: `4 March 2026, 05:06 UTC`.
+    pub fn day_and_time_in_words(self) -> String {
+        self.utc().format("%-d %B %Y, %H:%M UTC").to_string()
+    }
+
     fn utc(self) -> DateTime<Utc> {
         DateTime::<Utc>::from_timestamp_millis(self.0).unwrap_or(DateTime::<Utc>::MAX_UTC)
     }
@@ -81,6 +90,14 @@ impl Add<Duration> for Timestamp {
 
     fn add(self, span: Duration) -> Self {
         Self(self.0.saturating_add(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)))
+    }
+}
+
+impl Sub<Duration> for Timestamp {
+    type Output = Self;
+
+    fn sub(self, span: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)))
     }
 }
 

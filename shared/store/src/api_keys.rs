@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem};
 use domain::{ApiKey, ApiKeyUid, TenantUid, User, UserUid, api_key::Digest};
 
 use crate::{
-    Store, StoreError,
+    OutgoingMail, Recorded, Store, StoreError,
     item::{self, ApiKeyRow, Item, ItemKey, KEY_CHANGES, KEY_COUNT},
     keys, number, text,
     transaction::{Cancelled, Change},
@@ -91,23 +91,39 @@ impl Store {
         }
         Ok((api_keys, users))
     }
+}
 
+impl Recorded<'_> {
     /// Writes a new key, if its name is free and its user has fewer than `limit`.
+    ///
+    /// - `mail`: who should hear of it.
     ///
     /// # Errors
     ///
     /// As in [`CreateRefused`]; nothing is written then.
-    pub async fn create_api_key(&self, key: &ApiKey, digest: &Digest, limit: u32) -> Result<(), CreateRefused> {
-        match self.try_create_api_key(key, digest, limit).await {
+    pub async fn create_api_key(
+        &self,
+        key: &ApiKey,
+        digest: &Digest,
+        limit: u32,
+        mail: Option<&OutgoingMail>,
+    ) -> Result<(), CreateRefused> {
+        match self.try_create_api_key(key, digest, limit, mail).await {
             // Keys that the table removed by its TTL are still counted: see whether that is all.
             Err(CreateRefused::LimitReached) if self.recount_api_keys(key, limit).await? => {
-                self.try_create_api_key(key, digest, limit).await
+                self.try_create_api_key(key, digest, limit, mail).await
             }
             done => done,
         }
     }
 
-    async fn try_create_api_key(&self, key: &ApiKey, digest: &Digest, limit: u32) -> Result<(), CreateRefused> {
+    async fn try_create_api_key(
+        &self,
+        key: &ApiKey,
+        digest: &Digest,
+        limit: u32,
+        mail: Option<&OutgoingMail>,
+    ) -> Result<(), CreateRefused> {
         let items = item::of_api_key(key, digest)?;
         let put = Put::builder()
             .table_name(&self.tables.keys)
@@ -115,12 +131,13 @@ impl Store {
             .condition_expression("attribute_not_exists(uid)")
             .build()
             .expect("table and item are set");
-        let writes = vec![
+        let mut writes = vec![
             TransactWriteItem::builder().put(put).build(),
             self.put_new(items.index),
             self.hold_name(key),
             self.count_api_key(key, 1, Some(limit)),
         ];
+        writes.extend(mail.map(item::of_mail).transpose()?.map(|mail| self.put_new(mail)));
         match self.transact(writes).await {
             Ok(()) => Ok(()),
             Err(Cancelled::Condition { at: AT_NAME, .. }) => Err(CreateRefused::DuplicateName),
@@ -143,10 +160,10 @@ impl Store {
     pub async fn replace_api_key(&self, before: &ApiKey, after: &ApiKey) -> Result<(), ReplaceRefused> {
         let after = ApiKey { version: before.version + 1, ..after.clone() };
         let row = ApiKeyRow::from(&after);
-        let change = Change {
+        let mut change = Change {
             table: self.tables.keys.clone(),
             key: key_item(&after),
-            expression: "SET #name = :name, #annotations = :annotations, #expires = :expires, #day = :day, \
+            expression: "SET #name = :name, #annotations = :annotations, #expires = :expires, \
                          #active = :active, #modified = :now, #ttl = :ttl, #version = :version"
                 .to_owned(),
             condition: "#version = :read".to_owned(),
@@ -154,7 +171,6 @@ impl Store {
                 ("#name", "name"),
                 ("#annotations", "annotations"),
                 ("#expires", "expires_at"),
-                ("#day", "expiry_day"),
                 ("#active", "is_active"),
                 ("#modified", "modified_at"),
                 ("#ttl", "ttl"),
@@ -169,7 +185,6 @@ impl Store {
                     ),
                 ),
                 (":expires", number(row.expires_at)),
-                (":day", number(row.expiry_day)),
                 (":active", AttributeValue::Bool(row.is_active)),
                 (":now", number(row.modified_at)),
                 (":ttl", number(row.ttl)),
@@ -177,6 +192,12 @@ impl Store {
                 (":read", number(before.version)),
             ],
         };
+        // With more time it is the sweeper's again; without, it stays swept if it was.
+        if after.expires_at != before.expires_at {
+            change.expression.push_str(", #day = :day");
+            change.names.push(("#day", item::EXPIRY_DAY));
+            change.values.push((":day", number(after.expires_at.day())));
+        }
         // The index item and the held name are written whole: the table may have removed them already, if the key
         // has long expired and is now extended.
         let index = Put::builder().table_name(&self.tables.tenants).set_item(Some(item::index_of_api_key(&after)?));
@@ -272,7 +293,9 @@ impl Store {
             done => Ok(done?),
         }
     }
+}
 
+impl Store {
     /// Holds the name of a key for it, unless another key of the user holds it. One whose end has come counts no more.
     fn hold_name(&self, key: &ApiKey) -> TransactWriteItem {
         let put = Put::builder()
@@ -343,7 +366,7 @@ impl Store {
 }
 
 fn key_item(key: &ApiKey) -> Item {
-    Item::from([("uid".to_owned(), text(key.uid))])
+    item::key_of_api_key(key.uid)
 }
 
 fn index_key(key: &ApiKey) -> ItemKey {

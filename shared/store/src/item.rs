@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{
     Annotations, ApiKey, ApiKeyUid, ProjectUid, RoleUid, SessionUid, Tenant, TenantUid, Timestamp, User, UserUid,
-    api_key::{Digest, Name},
+    api_key::{Digest, LastUse, Name},
     once::OneTime,
     password::PasswordPolicy,
     session::Session,
@@ -66,6 +66,7 @@ pub struct ApiKeyItems {
 pub fn of_api_key(key: &ApiKey, digest: &Digest) -> Result<ApiKeyItems, StoreError> {
     let mut item: Item = to_item(ApiKeyRow::from(key))?;
     item.insert("digest".to_owned(), AttributeValue::B(digest.as_bytes().to_vec().into()));
+    item.insert(EXPIRY_DAY.to_owned(), number(key.expires_at.day()));
     Ok(ApiKeyItems { key: item, index: index_of_api_key(key)?, name: name_of_api_key(key) })
 }
 
@@ -78,6 +79,20 @@ pub(crate) fn name_of_api_key(key: &ApiKey) -> Item {
     name.insert("key".to_owned(), text(key.uid));
     name.insert("ttl".to_owned(), number(ApiKeyRow::from(key).ttl));
     name
+}
+
+/// Of a key: the day of its expiry, by which the sweeper finds it until it has been swept.
+pub(crate) const EXPIRY_DAY: &str = "expiry_day";
+
+pub(crate) const FALSE: AttributeValue = AttributeValue::Bool(false);
+
+pub(crate) fn key_of_api_key(key: ApiKeyUid) -> Item {
+    Item::from([("uid".to_owned(), text(key))])
+}
+
+/// Reads what an attribute holds as JSON.
+pub(crate) fn parse_json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(|error| StoreError::Broken(error.into()))
 }
 
 pub(crate) fn api_key(item: Item) -> Result<ApiKey, StoreError> {
@@ -99,13 +114,17 @@ pub(crate) struct ApiKeyRow {
     pub(crate) name: String,
     pub(crate) annotations: BTreeMap<String, String>,
     pub(crate) expires_at: i64,
-    /// The sweeper's bucket: days since the epoch.
-    pub(crate) expiry_day: i64,
     pub(crate) is_active: bool,
     created_at: i64,
     pub(crate) modified_at: i64,
     version: u64,
     pub(crate) ttl: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_used_at: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_used_from: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_used_by: Option<String>,
 }
 
 impl From<&ApiKey> for ApiKeyRow {
@@ -118,12 +137,14 @@ impl From<&ApiKey> for ApiKeyRow {
             name: key.name.as_str().to_owned(),
             annotations: key.annotations.entries().clone(),
             expires_at: key.expires_at.millis(),
-            expiry_day: key.expires_at.day(),
             is_active: key.is_active,
             created_at: key.created_at.millis(),
             modified_at: key.modified_at.millis(),
             version: key.version,
             ttl: key.expires_at.secs() + RETENTION_SECS,
+            last_used_at: key.last_use.as_ref().map(|last_use| last_use.at.millis()),
+            last_used_from: key.last_use.as_ref().map(|last_use| last_use.source.clone()),
+            last_used_by: key.last_use.as_ref().map(|last_use| last_use.user_agent.clone()),
         }
     }
 }
@@ -142,6 +163,11 @@ impl From<ApiKeyRow> for ApiKey {
             created_at: Timestamp::from_millis(row.created_at),
             modified_at: Timestamp::from_millis(row.modified_at),
             version: row.version,
+            last_use: row.last_used_at.map(|at| LastUse {
+                at: Timestamp::from_millis(at),
+                source: row.last_used_from.unwrap_or_default(),
+                user_agent: row.last_used_by.unwrap_or_default(),
+            }),
         }
     }
 }
@@ -250,6 +276,8 @@ struct TenantRow {
     domains: Vec<String>,
     #[serde(default)]
     oidc: OidcProvider,
+    #[serde(default)]
+    tells_admins: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -278,6 +306,7 @@ pub(crate) fn of_tenant(tenant: &Tenant) -> Result<Item, StoreError> {
         social_logins: tenant.social_logins.clone(),
         domains: tenant.domains.clone(),
         oidc: tenant.oidc.clone(),
+        tells_admins: tenant.tells_admins_of_expiry,
     })
 }
 
@@ -304,6 +333,7 @@ pub(crate) fn tenant(item: Item) -> Result<Tenant, StoreError> {
         social_logins: row.social_logins,
         domains: row.domains,
         oidc: row.oidc,
+        tells_admins_of_expiry: row.tells_admins,
     })
 }
 
@@ -311,6 +341,9 @@ pub(crate) fn tenant(item: Item) -> Result<Tenant, StoreError> {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct OrganizationRow {
     pub(crate) tenant: TenantUid,
+    /// Until then the name is kept for whoever is signing it up; then another may have it, unless they came in.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) unconfirmed_until: Option<i64>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

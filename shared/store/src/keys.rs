@@ -3,7 +3,7 @@
 //! `TENANT#t` holds what is listed by tenant; a user's own record stands in a partition of its own, so that checking a
 //! credential never touches the partition that a busy tenant shares.
 
-use domain::{ApiKeyUid, ProjectUid, SessionUid, TenantUid, UserUid, tenant::OrgName};
+use domain::{ApiKeyUid, AuditUid, ProjectUid, SessionUid, TenantUid, UserUid, tenant::OrgName};
 
 use crate::item::{Item, ItemKey};
 
@@ -83,6 +83,11 @@ pub(crate) fn organization(name: &OrgName) -> ItemKey {
     ItemKey::new(format!("ORG#{name}"), "ORG")
 }
 
+/// Held by the one tenant whose domain this is.
+pub(crate) fn domain(name: &str) -> ItemKey {
+    ItemKey::new(format!("DOMAIN#{name}"), "DOMAIN")
+}
+
 pub(crate) fn once(digest: &str) -> ItemKey {
     ItemKey::new(format!("ONCE#{digest}"), "ONCE")
 }
@@ -99,6 +104,31 @@ pub(crate) fn decoy(uid: &str, number: usize) -> ItemKey {
 
 pub(crate) fn mail(uid: &str) -> ItemKey {
     ItemKey::new(format!("MAIL#{uid}"), "MAIL")
+}
+
+/// That the digest of a day was posted to an address.
+pub(crate) fn digest(address: &str, day: i64) -> ItemKey {
+    ItemKey::new(format!("MAILED#{address}"), format!("DIGEST#{day}"))
+}
+
+/// How far the digests have come.
+pub(crate) fn digests_done() -> ItemKey {
+    ItemKey::new("SWEEP", "DIGESTS")
+}
+
+/// In the table of the audit trail.
+pub(crate) fn audit(tenant: TenantUid, uid: AuditUid) -> ItemKey {
+    ItemKey::new(tenant_partition(tenant), uid.to_string())
+}
+
+/// In the table of the audit trail: what the actor noted.
+pub(crate) fn audit_note(tenant: TenantUid, uid: AuditUid) -> ItemKey {
+    ItemKey::new(format!("NOTE#{tenant}"), uid.to_string())
+}
+
+/// In the table of the audit trail: how far the chain goes.
+pub(crate) fn audit_head(tenant: TenantUid) -> ItemKey {
+    ItemKey::new(format!("CHAIN#{tenant}"), "HEAD")
 }
 
 pub(crate) fn session(session: SessionUid) -> ItemKey {

@@ -7,6 +7,7 @@
 //! `Store` is a plain struct; its methods are spread over one file per kind of item.
 
 mod api_keys;
+mod audits;
 mod error;
 pub mod item;
 mod keys;
@@ -15,17 +16,20 @@ mod principals;
 mod reads;
 mod sessions;
 mod signing_keys;
+mod sweeps;
 mod tenants;
 mod transaction;
 mod users;
 
 pub use api_keys::{CreateRefused, ReplaceRefused};
+pub use audits::{AuditRange, Link, Recorded, StoredRecord, record_of};
 pub use error::StoreError;
 pub use item::OutgoingMail;
 pub use people::{Membership, NewPassword, Person, PostedMail, Proof};
 pub use signing_keys::SigningKeyRecord;
-pub use tenants::CreateTenantRefused;
-pub use users::{ChangeUserRefused, CreateUserRefused};
+pub use sweeps::{ExpiringKey, ExpiringPage};
+pub use tenants::{CreateTenantRefused, ReplaceSettingsRefused};
+pub use users::{ChangeUserRefused, CreateUserRefused, INVITATION};
 
 use std::{fmt, sync::Arc};
 
@@ -34,10 +38,12 @@ use aws_sdk_dynamodb::{Client, types::AttributeValue};
 /// The names of the tables.
 #[derive(Debug, Clone)]
 pub struct TableNames {
-    /// `pk`, `sk`: everything but API keys.
+    /// `pk`, `sk`: everything but API keys and the audit trail.
     pub tenants: String,
     /// `uid`: API keys.
     pub keys: String,
+    /// `pk`, `sk`: the audit trail.
+    pub audits: String,
 }
 
 /// The way to the tables.

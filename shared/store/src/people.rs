@@ -4,11 +4,14 @@
 //! All of it lies in one partition, so that signing in reads it at once.
 
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Put, TransactWriteItem};
-use domain::{TenantUid, Timestamp, User, UserUid, login::Attempts, once::OneTime, session::Session, tenant::OrgName};
+use domain::{
+    TenantUid, Timestamp, User, UserUid, audit::Record, login::Attempts, once::OneTime, session::Session,
+    tenant::OrgName,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Store, StoreError,
+    Recorded, Store, StoreError,
     item::{self, Item, OutgoingMail},
     keys, number, text,
     transaction::{Cancelled, Change},
@@ -25,6 +28,9 @@ pub struct Person {
     pub password_hash: Option<String>,
     /// When it was set.
     pub password_changed_at: Option<Timestamp>,
+    /// The address as the person typed it when the first link to it was followed: mails go there, however anybody else
+    /// spells it.
+    pub email: Option<String>,
     /// Attempts at the password.
     pub attempts: Attempts,
     /// The tenants that the person belongs to, in the order of their names.
@@ -70,6 +76,7 @@ impl From<&Membership> for MembershipRow {
 struct LoginRow {
     password_hash: String,
     changed_at: i64,
+    email: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -91,6 +98,7 @@ impl Store {
                 Some(keys::LOGIN) => {
                     let row: LoginRow = item::read(found)?;
                     person.password_hash = Some(row.password_hash);
+                    person.email = row.email;
                     person.password_changed_at = Some(Timestamp::from_millis(row.changed_at));
                 }
                 Some(keys::ATTEMPTS) => {
@@ -154,6 +162,159 @@ impl Store {
         Ok(())
     }
 
+    /// That a user was not signed out everywhere since it was read.
+    fn check_signed_out_at(&self, user: &User) -> TransactWriteItem {
+        let check = ConditionCheck::builder()
+            .table_name(&self.tables.tenants)
+            .set_key(Some(keys::user(user.uid).item()))
+            .expression_attribute_names("#out", "signed_out_at");
+        let check = match user.signed_out_at {
+            None => check.condition_expression("attribute_exists(pk) AND attribute_not_exists(#out)"),
+            Some(out_at) => {
+                check.condition_expression("#out = :out").expression_attribute_values(":out", number(out_at.millis()))
+            }
+        };
+        TransactWriteItem::builder().condition_check(check.build().expect("table, key and condition are set")).build()
+    }
+
+    /// Somebody came in, so the name is the organization's for good; unless another has got it meanwhile.
+    fn confirm_organization(&self, membership: &Membership) -> TransactWriteItem {
+        let change = Change {
+            table: self.tables.tenants.clone(),
+            key: keys::organization(&membership.org_name).item(),
+            expression: "REMOVE #until".to_owned(),
+            condition: "#tenant = :tenant".to_owned(),
+            names: vec![("#until", "unconfirmed_until"), ("#tenant", "tenant")],
+            values: vec![(":tenant", text(membership.tenant))],
+        };
+        change.build()
+    }
+
+    fn check_password_hash(&self, address: &str, hash: &str) -> TransactWriteItem {
+        let check = ConditionCheck::builder()
+            .table_name(&self.tables.tenants)
+            .set_key(Some(keys::login(address).item()))
+            .condition_expression("#hash = :hash")
+            .expression_attribute_names("#hash", "password_hash")
+            .expression_attribute_values(":hash", text(hash));
+        TransactWriteItem::builder().condition_check(check.build().expect("table, key and condition are set")).build()
+    }
+
+    /// Notes that a session is in real use, at most as often as the caller decides.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`].
+    pub async fn touch_session(&self, session: &Session, now: Timestamp) -> Result<(), StoreError> {
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.tables.tenants)
+            .set_key(Some(keys::session(session.uid).item()))
+            .update_expression("SET #used = :now")
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_names("#used", "last_used_at")
+            .expression_attribute_values(":now", number(now.millis()));
+        update.send().await?;
+        Ok(())
+    }
+
+    /// A one-time token, used or expired ones not among them.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`].
+    pub async fn once(&self, digest: &str) -> Result<Option<OneTime>, StoreError> {
+        self.get(&keys::once(digest)).await?.map(item::once).transpose()
+    }
+
+    /// Puts a mail of a kind into the outbox, with the one-time token that it carries, unless one of this kind was
+    /// posted to this address a moment ago.
+    ///
+    /// - `is_wanted`: otherwise the same is written where nobody looks, so that the work does not tell whether there is
+    ///   anybody to write to.
+    /// - `again_from`: from then on the next one is posted.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`].
+    pub async fn post_mail_now_and_then(
+        &self,
+        posted: &PostedMail<'_>,
+        is_wanted: bool,
+        now: Timestamp,
+        again_from: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut writes = vec![self.put_mailed(posted.address, posted.kind, now, again_from)];
+        writes.extend(posted.record.map(|record| self.put_audit_or_decoy(record, is_wanted)));
+        let mut items = vec![item::of_mail(posted.mail)?];
+        items.extend(posted.once.map(item::of_once).transpose()?);
+        for mut item in items {
+            if !is_wanted {
+                item.extend(keys::decoy(&posted.mail.uid, writes.len()).item());
+                item.insert("ttl".to_owned(), number(again_from.secs() + 1));
+            }
+            writes.push(self.put_new(item));
+        }
+        match self.transact(writes).await {
+            Ok(()) | Err(Cancelled::Condition { at: 0, .. }) => Ok(()),
+            Err(cancelled) => Err(cancelled.into()),
+        }
+    }
+
+    /// Notes that a mail of a kind goes to an address, unless one did a moment ago.
+    pub(crate) fn put_mailed(
+        &self,
+        address: &str,
+        kind: &str,
+        now: Timestamp,
+        again_from: Timestamp,
+    ) -> TransactWriteItem {
+        let mut mailed = keys::mailed(address, kind).item();
+        mailed.insert("again_from".to_owned(), number(again_from.millis()));
+        mailed.insert("ttl".to_owned(), number(again_from.secs() + 1));
+        let put = Put::builder()
+            .table_name(&self.tables.tenants)
+            .set_item(Some(mailed))
+            .condition_expression("attribute_not_exists(pk) OR #again <= :now")
+            .expression_attribute_names("#again", "again_from")
+            .expression_attribute_values(":now", number(now.millis()));
+        TransactWriteItem::builder().put(put.build().expect("table and item are set")).build()
+    }
+
+    /// Whether a mail is still in the outbox.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`].
+    pub async fn has_mail(&self, uid: &str) -> Result<bool, StoreError> {
+        Ok(self.get(&keys::mail(uid)).await?.is_some())
+    }
+
+    /// Takes a mail out of the outbox, after it was sent or has become pointless.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`].
+    pub async fn remove_mail(&self, uid: &str) -> Result<(), StoreError> {
+        let key = keys::mail(uid).item();
+        self.client.delete_item().table_name(&self.tables.tenants).set_key(Some(key)).send().await?;
+        Ok(())
+    }
+
+    /// Puts a one-time token in place of what it was good for before, so that the same link leads one step further.
+    pub(crate) fn replace_once(&self, before: &OneTime, after: &OneTime) -> Result<TransactWriteItem, StoreError> {
+        let put = Put::builder()
+            .table_name(&self.tables.tenants)
+            .set_item(Some(item::of_once(after)?))
+            .condition_expression("#purpose = :before")
+            .expression_attribute_names("#purpose", "purpose")
+            .expression_attribute_values(":before", item::purpose(before)?);
+        Ok(TransactWriteItem::builder().put(put.build().expect("table and item are set")).build())
+    }
+}
+
+impl Recorded<'_> {
     /// Begins a session, and notes at the user when they last signed in.
     ///
     /// - `user`: as it was read when the person was recognised.
@@ -195,7 +356,11 @@ impl Store {
         let mut writes = vec![self.put_new(item::of_session(session)?), profile.build(), index.build()];
         match proof {
             Proof::Password { address, hash } => writes.push(self.check_password_hash(address, hash)),
-            Proof::Session(before) => {
+            Proof::Session { session: before, user: source } => {
+                // A change of the password in between signs out the user of the old session, not of the new one.
+                if source.uid != user.uid {
+                    writes.push(self.check_signed_out_at(source));
+                }
                 let ended = Change {
                     table: self.tables.tenants.clone(),
                     key: keys::session(before.uid).item(),
@@ -210,35 +375,6 @@ impl Store {
         Ok(self.transact(writes).await?)
     }
 
-    fn check_password_hash(&self, address: &str, hash: &str) -> TransactWriteItem {
-        let check = ConditionCheck::builder()
-            .table_name(&self.tables.tenants)
-            .set_key(Some(keys::login(address).item()))
-            .condition_expression("#hash = :hash")
-            .expression_attribute_names("#hash", "password_hash")
-            .expression_attribute_values(":hash", text(hash));
-        TransactWriteItem::builder().condition_check(check.build().expect("table, key and condition are set")).build()
-    }
-
-    /// Notes that a session is in real use, at most as often as the caller decides.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Unavailable`].
-    pub async fn touch_session(&self, session: &Session, now: Timestamp) -> Result<(), StoreError> {
-        let update = self
-            .client
-            .update_item()
-            .table_name(&self.tables.tenants)
-            .set_key(Some(keys::session(session.uid).item()))
-            .update_expression("SET #used = :now")
-            .condition_expression("attribute_exists(pk)")
-            .expression_attribute_names("#used", "last_used_at")
-            .expression_attribute_values(":now", number(now.millis()));
-        update.send().await?;
-        Ok(())
-    }
-
     /// Sets the password of a person, ends all of their sessions in every tenant, and forgets the attempts at it. API
     /// keys live on.
     ///
@@ -250,9 +386,11 @@ impl Store {
         let mut login = keys::login(new.address).item();
         login.insert("password_hash".to_owned(), text(new.hash));
         login.insert("changed_at".to_owned(), number(now.millis()));
+        login.insert("email".to_owned(), text(new.email));
         let put = Put::builder().table_name(&self.tables.tenants).set_item(Some(login));
-        let put = match new.verified_hash {
-            None => put,
+        // Whoever comes into an organization sets the password, so what was read of memberships still holds too.
+        let put = match new.hash_before {
+            None => put.condition_expression("attribute_not_exists(pk)"),
             Some(hash) => put
                 .condition_expression("#hash = :hash")
                 .expression_attribute_names("#hash", "password_hash")
@@ -275,94 +413,13 @@ impl Store {
             writes.push(change.build());
         }
         if let Some((user, membership)) = &new.activated {
-            writes.extend(self.activation(user, now)?);
+            writes.extend(self.activation(user, now));
+            writes.push(self.confirm_organization(membership));
             let accepted = Membership { is_accepted: true, ..membership.clone() };
             writes.push(self.put_any(of_membership(new.address, &accepted)?));
         }
         writes.extend(new.used.map(|once| self.delete_if(&keys::once(&once.digest), "attribute_exists(pk)")));
         Ok(self.transact(writes).await?)
-    }
-
-    /// A one-time token, used or expired ones not among them.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Unavailable`].
-    pub async fn once(&self, digest: &str) -> Result<Option<OneTime>, StoreError> {
-        self.get(&keys::once(digest)).await?.map(item::once).transpose()
-    }
-
-    /// Puts a mail of a kind into the outbox, with the one-time token that it carries, unless one of this kind was
-    /// posted to this address a moment ago.
-    ///
-    /// - `is_wanted`: otherwise the same is written where nobody looks, so that the work does not tell whether there is
-    ///   anybody to write to.
-    /// - `again_from`: from then on the next one is posted.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Unavailable`].
-    pub async fn post_mail_now_and_then(
-        &self,
-        posted: &PostedMail<'_>,
-        is_wanted: bool,
-        now: Timestamp,
-        again_from: Timestamp,
-    ) -> Result<(), StoreError> {
-        let mut mailed = keys::mailed(posted.address, posted.kind).item();
-        mailed.insert("again_from".to_owned(), number(again_from.millis()));
-        mailed.insert("ttl".to_owned(), number(again_from.secs() + 1));
-        let put = Put::builder()
-            .table_name(&self.tables.tenants)
-            .set_item(Some(mailed))
-            .condition_expression("attribute_not_exists(pk) OR #again <= :now")
-            .expression_attribute_names("#again", "again_from")
-            .expression_attribute_values(":now", number(now.millis()));
-        let mut writes = vec![TransactWriteItem::builder().put(put.build().expect("table and item are set")).build()];
-        let mut items = vec![item::of_mail(posted.mail)?];
-        items.extend(posted.once.map(item::of_once).transpose()?);
-        for mut item in items {
-            if !is_wanted {
-                item.extend(keys::decoy(&posted.mail.uid, writes.len()).item());
-                item.insert("ttl".to_owned(), number(again_from.secs() + 1));
-            }
-            writes.push(self.put_new(item));
-        }
-        match self.transact(writes).await {
-            Ok(()) | Err(Cancelled::Condition { at: 0, .. }) => Ok(()),
-            Err(cancelled) => Err(cancelled.into()),
-        }
-    }
-
-    /// Whether a mail is still in the outbox.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Unavailable`].
-    pub async fn has_mail(&self, uid: &str) -> Result<bool, StoreError> {
-        Ok(self.get(&keys::mail(uid)).await?.is_some())
-    }
-
-    /// Takes a mail out of the outbox, after it was sent or has become pointless.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Unavailable`].
-    pub async fn remove_mail(&self, uid: &str) -> Result<(), StoreError> {
-        let key = keys::mail(uid).item();
-        self.client.delete_item().table_name(&self.tables.tenants).set_key(Some(key)).send().await?;
-        Ok(())
-    }
-
-    /// Puts a one-time token in place of what it was good for before, so that the same link leads one step further.
-    pub(crate) fn replace_once(&self, before: &OneTime, after: &OneTime) -> Result<TransactWriteItem, StoreError> {
-        let put = Put::builder()
-            .table_name(&self.tables.tenants)
-            .set_item(Some(item::of_once(after)?))
-            .condition_expression("#purpose = :before")
-            .expression_attribute_names("#purpose", "purpose")
-            .expression_attribute_values(":before", item::purpose(before)?);
-        Ok(TransactWriteItem::builder().put(put.build().expect("table and item are set")).build())
     }
 }
 
@@ -377,7 +434,12 @@ pub enum Proof<'a> {
         hash: &'a str,
     },
     /// By a session, which ends as the new one begins.
-    Session(&'a Session),
+    Session {
+        /// The session.
+        session: &'a Session,
+        /// Whose it is, as it was read.
+        user: &'a User,
+    },
 }
 
 /// A password that is to be set.
@@ -387,8 +449,10 @@ pub struct NewPassword<'a> {
     pub address: &'a str,
     /// Its hash.
     pub hash: &'a str,
-    /// The hash of the old one, if it was given to prove who is asking.
-    pub verified_hash: Option<&'a str>,
+    /// The address as it was typed.
+    pub email: &'a str,
+    /// The hash of the old one, as it was read.
+    pub hash_before: Option<&'a str>,
     /// The users whose sessions end.
     pub users: &'a [UserUid],
     /// The one-time token by which it is set, which is used up with it.
@@ -408,6 +472,8 @@ pub struct PostedMail<'a> {
     pub mail: &'a OutgoingMail,
     /// What its link is good for.
     pub once: Option<&'a OneTime>,
+    /// What the audit trail says of it.
+    pub record: Option<&'a Record>,
 }
 
 pub(crate) fn of_membership(address: &str, membership: &Membership) -> Result<Item, StoreError> {

@@ -64,13 +64,33 @@ impl Store {
         if !keys.is_empty() {
             wanted.insert(self.tables.keys.clone(), consistent(keys));
         }
-        let mut found = Found::default();
+        let mut found = self.read_all(wanted).await?;
+        Ok(Found {
+            tenants: found.remove(&self.tables.tenants).unwrap_or_default(),
+            keys: found.remove(&self.tables.keys).unwrap_or_default(),
+        })
+    }
+
+    /// The items of one table, those that there are, in any order.
+    pub(crate) async fn read_batch(&self, table: &str, wanted: Vec<Item>) -> Result<Vec<Item>, StoreError> {
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        let found = self.read_all(HashMap::from([(table.to_owned(), consistent(wanted))])).await?;
+        Ok(found.into_values().flatten().collect())
+    }
+
+    async fn read_all(
+        &self,
+        mut wanted: HashMap<String, KeysAndAttributes>,
+    ) -> Result<HashMap<String, Vec<Item>>, StoreError> {
+        let mut found: HashMap<String, Vec<Item>> = HashMap::new();
         let mut pause = FIRST_PAUSE;
         for _ in 0..ATTEMPTS {
             let answer = self.client.batch_get_item().set_request_items(Some(wanted)).send().await?;
-            let mut responses = answer.responses.unwrap_or_default();
-            found.tenants.extend(responses.remove(&self.tables.tenants).unwrap_or_default());
-            found.keys.extend(responses.remove(&self.tables.keys).unwrap_or_default());
+            for (table, items) in answer.responses.unwrap_or_default() {
+                found.entry(table).or_default().extend(items);
+            }
             wanted = answer.unprocessed_keys.unwrap_or_default();
             if wanted.is_empty() {
                 return Ok(found);

@@ -26,9 +26,13 @@ impl Store {
         self.query_all(query).await
     }
 
-    /// Follows a query through all of its pages of at most 1 MB each.
     pub(crate) async fn query_all(&self, query: QueryFluentBuilder) -> Result<Vec<Item>, StoreError> {
-        let query = query.table_name(&self.tables.tenants).consistent_read(true);
+        self.query_all_of(&self.tables.tenants, query).await
+    }
+
+    /// Follows a query through all of its pages of at most 1 MB each.
+    pub(crate) async fn query_all_of(&self, table: &str, query: QueryFluentBuilder) -> Result<Vec<Item>, StoreError> {
+        let query = query.table_name(table).consistent_read(true);
         let mut items = Vec::new();
         let mut start = None;
         loop {

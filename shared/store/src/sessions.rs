@@ -2,12 +2,12 @@
 
 use domain::session::Session;
 
-use crate::{Store, StoreError, keys, number, text, transaction::Change};
+use crate::{Recorded, StoreError, keys, number, text, transaction::Change};
 
 /// Sessions that can be ended at once: what one transaction of DynamoDB holds.
 const MAX_AT_ONCE: usize = 100;
 
-impl Store {
+impl Recorded<'_> {
     /// Ends these sessions, each named once, all or none. A session that has ended keeps the time of its first end.
     ///
     /// # Errors

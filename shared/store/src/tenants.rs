@@ -1,15 +1,16 @@
 //! Tenants, their settings and projects.
 
+use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
 use domain::{
-    EmailAddress, ProjectUid, Tenant, TenantUid, User,
+    EmailAddress, ProjectUid, Tenant, TenantUid, Timestamp, User,
     once::OneTime,
     tenant::{OrgName, Project},
 };
 
 use crate::{
-    Membership, Store, StoreError,
+    Membership, Recorded, Store, StoreError,
     item::{self, ADMIN_COUNT, OrganizationRow, USER_COUNT},
-    keys, number, people,
+    keys, number, people, text,
     transaction::{Cancelled, Change},
 };
 
@@ -24,8 +25,19 @@ pub enum CreateTenantRefused {
     Store(#[from] StoreError),
 }
 
+/// Why settings were left as they were.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplaceSettingsRefused {
+    /// Another tenant has this domain.
+    #[error("another organization has the domain {0}")]
+    DomainTaken(String),
+    /// The tables did not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 /// What a tenant can change: the attribute, its alias, the aliases of its new and its old value.
-const SETTINGS: [(&str, &str, &str, &str); 7] = [
+const SETTINGS: [(&str, &str, &str, &str); 8] = [
     ("limits", "#limits", ":limits", ":limits_before"),
     ("idle_minutes", "#idle", ":idle", ":idle_before"),
     ("password_policy", "#policy", ":policy", ":policy_before"),
@@ -33,6 +45,7 @@ const SETTINGS: [(&str, &str, &str, &str); 7] = [
     ("social_logins", "#social", ":social", ":social_before"),
     ("domains", "#domains", ":domains", ":domains_before"),
     ("oidc", "#oidc", ":oidc", ":oidc_before"),
+    ("tells_admins", "#tells", ":tells", ":tells_before"),
 ];
 
 impl Store {
@@ -45,41 +58,15 @@ impl Store {
         self.get(&keys::settings(uid)).await?.map(item::tenant).transpose()
     }
 
-    /// The uid of the tenant of this name.
+    /// The uid of the tenant of this name. One that was signed up and that nobody came into in time is none.
     ///
     /// # Errors
     ///
     /// [`StoreError::Unavailable`].
-    pub async fn tenant_named(&self, name: &OrgName) -> Result<Option<TenantUid>, StoreError> {
-        let found = self.get(&keys::organization(name)).await?;
-        Ok(found.map(item::read::<OrganizationRow>).transpose()?.map(|row| row.tenant))
-    }
-
-    /// Changes what a tenant has set. Its name and its counters stay.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Conflict`] if it was changed since it was read, or removed.
-    pub async fn replace_settings(&self, before: &Tenant, after: &Tenant) -> Result<(), StoreError> {
-        let (before, after) = (item::of_tenant(before)?, item::of_tenant(after)?);
-        let changed: Vec<_> = SETTINGS.into_iter().filter(|(name, ..)| before.get(*name) != after.get(*name)).collect();
-        if changed.is_empty() {
-            return Ok(());
-        }
-        let assignments: Vec<_> = changed.iter().map(|(_, alias, value, _)| format!("{alias} = {value}")).collect();
-        let conditions: Vec<_> = changed.iter().map(|(_, alias, _, value)| format!("{alias} = {value}")).collect();
-        let change = Change {
-            table: self.tables.tenants.clone(),
-            key: keys::settings_of(&after),
-            expression: format!("SET {}", assignments.join(", ")),
-            condition: conditions.join(" AND "),
-            names: changed.iter().map(|(name, alias, ..)| (*alias, *name)).collect(),
-            values: changed
-                .iter()
-                .flat_map(|(name, _, new, old)| [(*new, after[*name].clone()), (*old, before[*name].clone())])
-                .collect(),
-        };
-        Ok(self.transact(vec![change.build()]).await?)
+    pub async fn tenant_named(&self, name: &OrgName, now: Timestamp) -> Result<Option<TenantUid>, StoreError> {
+        let found = self.get(&keys::organization(name)).await?.map(item::read::<OrganizationRow>).transpose()?;
+        let found = found.filter(|row| row.unconfirmed_until.is_none_or(|until| now.millis() < until));
+        Ok(found.map(|row| row.tenant))
     }
 
     /// One project of a tenant.
@@ -99,6 +86,55 @@ impl Store {
     pub async fn projects(&self, tenant: TenantUid) -> Result<Vec<Project>, StoreError> {
         let items = self.query_prefix(&keys::tenant_partition(tenant), keys::PROJECT_PREFIX).await?;
         items.into_iter().map(item::project).collect()
+    }
+}
+
+impl Recorded<'_> {
+    /// Changes what a tenant has set. Its name and its counters stay. A domain belongs to one tenant at most.
+    ///
+    /// # Errors
+    ///
+    /// [`ReplaceSettingsRefused::DomainTaken`]; [`StoreError::Conflict`] if it was changed since it was read, or removed.
+    pub async fn replace_settings(&self, before: &Tenant, after: &Tenant) -> Result<(), ReplaceSettingsRefused> {
+        let (old, new) = (item::of_tenant(before)?, item::of_tenant(after)?);
+        let changed: Vec<_> = SETTINGS.into_iter().filter(|(name, ..)| old.get(*name) != new.get(*name)).collect();
+        if changed.is_empty() {
+            return Ok(());
+        }
+        let assignments: Vec<_> = changed.iter().map(|(_, alias, value, _)| format!("{alias} = {value}")).collect();
+        // What came later is not in what was written before.
+        let unchanged = |(_, alias, _, value): &(&str, &str, &str, &str)| {
+            format!("({alias} = {value} OR attribute_not_exists({alias}))")
+        };
+        let conditions: Vec<_> =
+            ["attribute_exists(pk)".to_owned()].into_iter().chain(changed.iter().map(unchanged)).collect();
+        let change = Change {
+            table: self.tables.tenants.clone(),
+            key: keys::settings_of(&new),
+            expression: format!("SET {}", assignments.join(", ")),
+            condition: conditions.join(" AND "),
+            names: changed.iter().map(|(name, alias, ..)| (*alias, *name)).collect(),
+            values: changed
+                .iter()
+                .flat_map(|(name, _, value, before)| [(*value, new[*name].clone()), (*before, old[*name].clone())])
+                .collect(),
+        };
+        let claimed: Vec<&String> = after.domains.iter().filter(|domain| !before.domains.contains(domain)).collect();
+        let dropped = before.domains.iter().filter(|domain| !after.domains.contains(domain));
+        let mut writes = vec![change.build()];
+        for domain in &claimed {
+            let mut held = keys::domain(domain).item();
+            held.insert("tenant".to_owned(), text(after.uid));
+            writes.push(self.put_if_own(held, after.uid));
+        }
+        writes.extend(dropped.map(|domain| self.delete(&keys::domain(domain))));
+        match self.transact(writes).await {
+            Ok(()) => Ok(()),
+            Err(Cancelled::Condition { at, .. }) if (1..=claimed.len()).contains(&at) => {
+                Err(ReplaceSettingsRefused::DomainTaken(claimed[at - 1].clone()))
+            }
+            Err(cancelled) => Err(StoreError::from(cancelled).into()),
+        }
     }
 
     /// Writes a new tenant with its first project and its first user, who is its admin.
@@ -126,14 +162,23 @@ impl Store {
         settings.insert(USER_COUNT.to_owned(), number(1));
         settings.insert(ADMIN_COUNT.to_owned(), number(u8::from(admin.is_active)));
         let user = item::of_user(admin)?;
-        let name = item::with_key(&keys::organization(&tenant.org_name), &OrganizationRow { tenant: tenant.uid })?;
+        let unconfirmed_until = once.map(|(before, _)| before.expires_at.millis());
+        let name = OrganizationRow { tenant: tenant.uid, unconfirmed_until };
+        let name = item::with_key(&keys::organization(&tenant.org_name), &name)?;
+        let name = Put::builder()
+            .table_name(&self.tables.tenants)
+            .set_item(Some(name))
+            .condition_expression("attribute_not_exists(pk) OR #until <= :now")
+            .expression_attribute_names("#until", "unconfirmed_until")
+            .expression_attribute_values(":now", number(admin.created_at.millis()));
+        let name = TransactWriteItem::builder().put(name.build().expect("table and item are set")).build();
         let mut writes = Vec::new();
         if let Some((before, after)) = once {
             writes.push(self.replace_once(before, after)?);
         }
         let at_name = writes.len();
         writes.extend([
-            self.put_new(name),
+            name,
             self.put_new(settings),
             self.put_new(item::of_project(tenant.uid, project)?),
             self.put_new(user.profile),

@@ -7,9 +7,12 @@ use aws_sdk_dynamodb::{
     types::{AttributeValue, CancellationReason, Delete, Put, TransactWriteItem, Update},
 };
 
+use domain::TenantUid;
+
 use crate::{
     Store, StoreError,
     item::{Item, ItemKey},
+    text,
 };
 
 /// How often a transaction is sent that met another one on the same item. All pauses together take two seconds at the
@@ -96,6 +99,17 @@ impl Store {
 impl Store {
     pub(crate) fn put_any(&self, item: Item) -> TransactWriteItem {
         let put = Put::builder().table_name(&self.tables.tenants).set_item(Some(item));
+        TransactWriteItem::builder().put(put.build().expect("table and item are set")).build()
+    }
+
+    /// Puts an item that no other tenant holds.
+    pub(crate) fn put_if_own(&self, item: Item, tenant: TenantUid) -> TransactWriteItem {
+        let put = Put::builder()
+            .table_name(&self.tables.tenants)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(pk) OR #tenant = :tenant")
+            .expression_attribute_names("#tenant", "tenant")
+            .expression_attribute_values(":tenant", text(tenant));
         TransactWriteItem::builder().put(put.build().expect("table and item are set")).build()
     }
 

@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, Delete, TransactWriteItem};
 use domain::{EmailAddress, Tenant, TenantUid, Timestamp, User, UserUid, once::OneTime};
 
 use crate::{
-    Membership, OutgoingMail, Store, StoreError,
+    Membership, OutgoingMail, Recorded, Store, StoreError,
     item::{self, ADMIN_COUNT, KEY_COUNT, USER_COUNT},
     keys, number, people, text,
     transaction::{Cancelled, Change},
@@ -20,10 +20,22 @@ pub enum CreateUserRefused {
     /// The tenant has as many users as it may have.
     #[error("the tenant has as many users as it allows")]
     LimitReached,
+    /// The address was sent an invitation a moment ago.
+    #[error("the address was invited a moment ago")]
+    JustInvited,
     /// The tables did not do it.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
+
+/// Items of one batched read.
+const BATCH: usize = 100;
+
+/// The kind of the mail that invites somebody.
+pub const INVITATION: &str = "invitation";
+
+/// The place in the transaction of a new user of the note that their address was mailed to.
+const AT_MAILED: usize = 4;
 
 /// Why a user was left as it was.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +59,22 @@ impl Store {
         Ok(user.filter(|user| user.tenant == tenant))
     }
 
+    /// These users, of whichever tenant, in any order.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`].
+    pub async fn users_by_uid(&self, uids: &[UserUid]) -> Result<Vec<User>, StoreError> {
+        let mut users = Vec::new();
+        for uids in uids.chunks(BATCH) {
+            let wanted = uids.iter().map(|uid| keys::user(*uid).item()).collect();
+            for found in self.read_batch(&self.tables.tenants, wanted).await? {
+                users.push(item::user(found)?);
+            }
+        }
+        Ok(users)
+    }
+
     /// All users of a tenant, in the order of their uids.
     ///
     /// # Errors
@@ -56,10 +84,13 @@ impl Store {
         let items = self.query_prefix(&keys::tenant_partition(tenant), keys::USER_PREFIX).await?;
         items.into_iter().map(item::user).collect()
     }
+}
 
+impl Recorded<'_> {
     /// Writes a new user of a tenant.
     ///
-    /// - `invitation`: a one-time token and the mail that carries it, which come to be with the user.
+    /// - `invitation`: a one-time token and the mail that carries it, which come to be with the user, and until when the
+    ///   address is not to be invited again.
     ///
     /// # Errors
     ///
@@ -68,7 +99,7 @@ impl Store {
         &self,
         user: &User,
         tenant: &Tenant,
-        invitation: Option<(&OneTime, &OutgoingMail)>,
+        invitation: Option<(&OneTime, &OutgoingMail, Timestamp)>,
     ) -> Result<(), CreateUserRefused> {
         let items = item::of_user(user)?;
         let membership = Membership {
@@ -83,12 +114,16 @@ impl Store {
             self.put_new(items.profile),
             self.put_new(items.index),
         ];
-        if let Some((once, mail)) = invitation {
+        if let Some((once, mail, again_from)) = invitation {
+            writes.push(self.put_mailed(&canonical(user)?, INVITATION, user.created_at, again_from));
             writes.push(self.put_new(item::of_once(once)?));
             writes.push(self.put_new(item::of_mail(mail)?));
         }
         match self.transact(writes).await {
             Ok(()) => Ok(()),
+            Err(Cancelled::Condition { at: AT_MAILED, .. }) if invitation.is_some() => {
+                Err(CreateUserRefused::JustInvited)
+            }
             Err(Cancelled::Condition { at: 0, .. }) => Err(CreateUserRefused::EmailTaken),
             Err(Cancelled::Condition { at: 1, item: Some(_) }) => Err(CreateUserRefused::LimitReached),
             Err(cancelled) => Err(StoreError::from(cancelled).into()),
@@ -131,7 +166,12 @@ impl Store {
                 (":mode_before", text(before.login_mode.as_str())),
             ],
         };
-        let mut writes = vec![change.build(), self.put_any(item::index_of_user(after)?)];
+        // Only what changes, so that a sign-in at the same moment stays noted.
+        let mut index = change.clone();
+        index.key = keys::user_index(after.tenant, after.uid).item();
+        "#tenant = :tenant".clone_into(&mut index.condition);
+        index.values.retain(|(name, _)| !name.ends_with("_before"));
+        let mut writes = vec![change.build(), index.build()];
         let admins = i32::from(is_active_admin(after)) - i32::from(is_active_admin(before));
         if admins != 0 {
             writes.push(self.count_user(after, 0, admins, None));
@@ -145,12 +185,13 @@ impl Store {
 
     /// Removes a disabled user who has no keys any more.
     ///
-    /// - `with_login`: whether the person belongs to nothing else, so that their password goes too.
+    /// - `login`: the hash of the person's password if they belong to nothing else, so that it goes too; unless they
+    ///   set another one at this moment, to come into another organization.
     ///
     /// # Errors
     ///
     /// As in [`ChangeUserRefused`]; [`StoreError::Conflict`] if it is active or has keys.
-    pub async fn delete_user(&self, user: &User, with_login: bool) -> Result<(), ChangeUserRefused> {
+    pub async fn delete_user(&self, user: &User, login: Option<&str>) -> Result<(), ChangeUserRefused> {
         let address = canonical(user)?;
         let profile = Delete::builder()
             .table_name(&self.tables.tenants)
@@ -166,8 +207,15 @@ impl Store {
             self.delete_if(&keys::user_index(user.tenant, user.uid), "attribute_exists(pk)"),
             self.delete_if(&keys::membership(&address, user.tenant), "attribute_exists(pk)"),
         ];
-        if with_login {
-            writes.push(self.delete(&keys::login(&address)));
+        if let Some(hash) = login {
+            let delete = Delete::builder()
+                .table_name(&self.tables.tenants)
+                .set_key(Some(keys::login(&address).item()))
+                .condition_expression("attribute_not_exists(pk) OR #hash = :hash")
+                .expression_attribute_names("#hash", "password_hash")
+                .expression_attribute_values(":hash", text(hash));
+            let delete = delete.build().expect("table and key are set");
+            writes.push(TransactWriteItem::builder().delete(delete).build());
         }
         match self.transact(writes).await {
             Ok(()) => Ok(()),
@@ -175,9 +223,11 @@ impl Store {
             Err(cancelled) => Err(StoreError::from(cancelled).into()),
         }
     }
+}
 
+impl Store {
     /// What makes a pending user active: if it is still what it was when it was read.
-    pub(crate) fn activation(&self, user: &User, now: Timestamp) -> Result<Vec<TransactWriteItem>, StoreError> {
+    pub(crate) fn activation(&self, user: &User, now: Timestamp) -> Vec<TransactWriteItem> {
         let active = User { is_active: true, is_pending: false, ..user.clone() };
         let change = Change {
             table: self.tables.tenants.clone(),
@@ -199,11 +249,23 @@ impl Store {
                 (":roles", roles(user)),
             ],
         };
-        let mut writes = vec![change.build(), self.put_any(item::index_of_user(&active)?)];
+        let index = Change {
+            table: self.tables.tenants.clone(),
+            key: keys::user_index(user.tenant, user.uid).item(),
+            expression: "SET #active = :true, #pending = :false, #out = :now".to_owned(),
+            condition: "attribute_exists(pk)".to_owned(),
+            names: vec![("#active", "is_active"), ("#pending", "is_pending"), ("#out", "signed_out_at")],
+            values: vec![
+                (":true", AttributeValue::Bool(true)),
+                (":false", AttributeValue::Bool(false)),
+                (":now", number(now.millis())),
+            ],
+        };
+        let mut writes = vec![change.build(), index.build()];
         if active.is_admin() {
             writes.push(self.count_user(user, 0, 1, None));
         }
-        Ok(writes)
+        writes
     }
 
     /// Counts users and active admins in the settings of their tenant. The last admin is never counted away.

@@ -165,6 +165,11 @@ pub enum ApiKeyRefused {
     Expired,
 }
 
+/// Whether whoever uses a key that ends at this moment should hear that it ends soon.
+pub fn ends_soon(expires_at: Timestamp, now: Timestamp) -> bool {
+    expires_at <= now + WARNING
+}
+
 impl ApiKey {
     /// Makes a key, active from now on.
     ///
@@ -239,11 +244,6 @@ impl ApiKey {
     /// Whether the use of the key should be noted.
     pub fn is_use_due(&self, now: Timestamp) -> bool {
         self.last_use.as_ref().is_none_or(|last_use| last_use.at + USE_RESOLUTION <= now)
-    }
-
-    /// Whether whoever uses the key should hear that it ends soon.
-    pub fn ends_soon(&self, now: Timestamp) -> bool {
-        self.expires_at <= now + WARNING
     }
 
     /// Whether the key opens anything at this moment.
@@ -321,8 +321,7 @@ pub(crate) mod tests {
         assert!(key.is_use_due(NOW));
         key.last_use = Some(LastUse { at: NOW, source: String::new(), user_agent: String::new() });
         assert!(!key.is_use_due(NOW + Duration::from_mins(59)) && key.is_use_due(NOW + Duration::from_hours(1)));
-        key.expires_at = NOW + WARNING;
-        assert!(key.ends_soon(NOW) && !key.ends_soon(Timestamp::from_millis(NOW.millis() - 1)));
+        assert!(ends_soon(NOW + WARNING, NOW) && !ends_soon(NOW + WARNING, Timestamp::from_millis(NOW.millis() - 1)));
     }
 
     #[test]

@@ -1,0 +1,228 @@
+//! What time brings: keys that have expired become inactive, their people are told before, signing keys are replaced.
+//!
+//! It is called every hour, and may as well be called twice at once, late, or not for a while: what it does is found in
+//! the tables and written under conditions, so that any number of calls have the effect of one. It reads the days that
+//! matter by an index and never looks through a table.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use domain::{
+    EmailAddress, Tenant, TenantUid, Timestamp, User, UserUid,
+    api_key::NOTICE_DAYS,
+    audit::{Action, Resource},
+};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use serde::{Deserialize, Serialize};
+use store::{ExpiringKey, StoreError};
+
+use crate::{
+    ApiError, App,
+    audit::Trail,
+    mail::{self, Expiring},
+    person,
+    signing::{self, Sealer, SigningError},
+};
+
+/// Days after its expiry in which a key is looked for: as long as the table keeps it, and a little more.
+const LOOK_BACK_DAYS: i64 = 32;
+/// Days whose digests are caught up on, should the schedule have stood still.
+const CATCH_UP_DAYS: i64 = 7;
+/// Keys that are written at once.
+const AT_ONCE: usize = 8;
+
+/// What a call is to do beside the usual. An event of the schedule has other members, which mean nothing here.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Event {
+    /// The signing key that somebody else may know.
+    pub revoke: Option<String>,
+    /// Whether the signing key is to be replaced before its time.
+    pub rotate: bool,
+}
+
+/// What a call has done.
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// Keys that were read of the index.
+    pub read: usize,
+    /// Pages of the index that were read.
+    pub pages: usize,
+    /// Keys that became inactive.
+    pub expired: usize,
+    /// Digests that went into the outbox.
+    pub digests: usize,
+    /// Signing keys that were made.
+    pub signing_keys_made: usize,
+    /// Signing keys that were removed.
+    pub signing_keys_removed: usize,
+}
+
+/// Why a call did not do everything. The next one goes on.
+#[derive(Debug, thiserror::Error)]
+pub enum SweepError {
+    /// The tables did not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A signing key could not be made.
+    #[error(transparent)]
+    Signing(#[from] SigningError),
+    /// A mail could not be put together.
+    #[error("a digest could not be put together: {0}")]
+    Mail(ApiError),
+}
+
+/// Does whatever is due.
+///
+/// # Errors
+///
+/// As in [`SweepError`]; what was done until then stays done.
+pub async fn handle(app: &App, sealer: &Sealer, event: Event) -> Result<Report, SweepError> {
+    let mut report = Report::default();
+    if let Some(kid) = &event.revoke {
+        signing::revoke(app, sealer, kid, &mut report).await?;
+    }
+    signing::rotate(app, sealer, event.rotate, &mut report).await?;
+    // Before keys leave the index, since those that end today are told of.
+    send_digests(app, &mut report).await?;
+    expire(app, &mut report).await?;
+    tracing::info!(?report, "swept");
+    Ok(report)
+}
+
+/// Makes inactive what has expired.
+async fn expire(app: &App, report: &mut Report) -> Result<(), SweepError> {
+    let now = app.clock.now();
+    for day in now.day() - LOOK_BACK_DAYS..=now.day() {
+        let mut start = None;
+        loop {
+            let page = app.store.keys_expiring_on(day, now, start).await?;
+            report.read += page.keys.len();
+            report.pages += 1;
+            let expired: Vec<bool> = stream::iter(page.keys)
+                .map(|key| expire_one(app, key, now))
+                .buffer_unordered(AT_ONCE)
+                .try_collect()
+                .await?;
+            report.expired += expired.into_iter().filter(|expired| *expired).count();
+            start = page.next;
+            if start.is_none() {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn expire_one(app: &App, key: ExpiringKey, now: Timestamp) -> Result<bool, StoreError> {
+    let record = [Trail::of_service(app, key.tenant).record_about(
+        key.user,
+        Action::Update,
+        Resource::expired_api_key(key.uid, &key.name),
+        "API key expired",
+        format!("Key {} expired on {}", key.name, key.expires_at),
+    )];
+    app.store.on_record(&record).expire_api_key(&key, now).await
+}
+
+/// Tells people of their keys that expire in 30, 7 and 1 days and today, one mail a day for each person.
+async fn send_digests(app: &App, report: &mut Report) -> Result<(), SweepError> {
+    let today = app.clock.now().day();
+    let next = app.store.digests_done().await?.map_or(today, |done| done + 1);
+    if next > today {
+        return Ok(());
+    }
+    let mut due: BTreeMap<UserUid, BTreeSet<Due>> = BTreeMap::new();
+    for day in next.max(today - CATCH_UP_DAYS)..=today {
+        for days in NOTICE_DAYS {
+            read_due(app, day, days, &mut due, report).await?;
+        }
+    }
+    for (address, (email, keys)) in letters(app, due).await? {
+        let keys: Vec<Expiring> = keys.into_iter().collect();
+        let letter = mail::digest(app, &keys, app.clock.now());
+        let mail = mail::outgoing(app, &email, letter).map_err(SweepError::Mail)?;
+        report.digests += usize::from(app.store.post_digest(&address, today, &mail).await?);
+    }
+    Ok(app.store.note_digests_done(today).await?)
+}
+
+/// A key that somebody is to be told of.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Due {
+    expires_at: Timestamp,
+    tenant: TenantUid,
+    name: String,
+}
+
+/// The keys of which was to be told on a day that they expire so many days later.
+async fn read_due(
+    app: &App,
+    day: i64,
+    days: i64,
+    due: &mut BTreeMap<UserUid, BTreeSet<Due>>,
+    report: &mut Report,
+) -> Result<(), StoreError> {
+    let end_of_day = Timestamp::from_millis((day + days + 1) * 86_400_000 - 1);
+    let mut start = None;
+    loop {
+        let page = app.store.keys_expiring_on(day + days, end_of_day, start).await?;
+        report.read += page.keys.len();
+        report.pages += 1;
+        // Whoever has made a key on this very day knows when it ends.
+        let told = page.keys.into_iter().filter(|key| key.is_active && key.created_at.day() < day);
+        for ExpiringKey { user, tenant, name, expires_at, .. } in told {
+            due.entry(user).or_default().insert(Due { expires_at, tenant, name });
+        }
+        start = page.next;
+        if start.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+/// To whom which keys are told, by canonical address.
+type Letters = BTreeMap<String, (EmailAddress, BTreeSet<Expiring>)>;
+
+async fn letters(app: &App, due: BTreeMap<UserUid, BTreeSet<Due>>) -> Result<Letters, SweepError> {
+    let uids: Vec<UserUid> = due.keys().copied().collect();
+    let users: HashMap<UserUid, User> =
+        app.store.users_by_uid(&uids).await?.into_iter().map(|user| (user.uid, user)).collect();
+    let mut tenants: HashMap<TenantUid, (Tenant, Vec<User>)> = HashMap::new();
+    let mut letters = Letters::new();
+    for (uid, keys) in due {
+        // The keys of one who is disabled open nothing already.
+        let Some(user) = users.get(&uid).filter(|user| user.is_active) else { continue };
+        let (tenant, admins) = match tenants.entry(user.tenant) {
+            std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
+            std::collections::hash_map::Entry::Vacant(unknown) => {
+                let Some(tenant) = app.store.tenant(user.tenant).await? else { continue };
+                let admins = if tenant.tells_admins_of_expiry { admins(app, tenant.uid).await? } else { Vec::new() };
+                unknown.insert((tenant, admins))
+            }
+        };
+        for key in keys {
+            let own = Expiring {
+                expires_at: key.expires_at,
+                org_name: tenant.org_name.to_string(),
+                user: None,
+                name: key.name,
+            };
+            for admin in admins.iter().filter(|admin| admin.uid != user.uid) {
+                add(&mut letters, admin, Expiring { user: Some(user.name()), ..own.clone() });
+            }
+            add(&mut letters, user, own);
+        }
+    }
+    Ok(letters)
+}
+
+fn add(letters: &mut Letters, reader: &User, key: Expiring) {
+    // An address that was taken once and is none now: there is nobody to write to.
+    let Ok(email) = person::address_of(reader) else { return };
+    letters.entry(email.canonical().to_owned()).or_insert_with(|| (email, BTreeSet::new())).1.insert(key);
+}
+
+async fn admins(app: &App, tenant: TenantUid) -> Result<Vec<User>, StoreError> {
+    let users = app.store.users(tenant).await?;
+    Ok(users.into_iter().filter(|user| user.is_active && user.is_admin()).collect())
+}
