@@ -67,7 +67,7 @@ async fn the_answers_have_the_documented_form() {
         .replace(&user.user.uid.to_string(), "USER")
         .replace(&admin.user.uid.to_string(), "ADMIN")
         .replace(&user.user.tenant.to_string(), "TENANT");
-    assert_snapshot!(shown, @r#"{"metadata":{"annotations":{"description":"used by the farm","ownerUid":"ADMIN","scope":"tenant","team":"a","tenantUid":"TENANT"},"creationTimestamp":"now","deletionTimestamp":"0001-01-01T00:00:00.000Z","labels":{},"lastModifiedTimestamp":"now","name":"ci-deploy","uid":"KEY"},"spec":{"expiry":"2099-06-02T05:06:07.089Z","user":{"firstName":"Tom","lastName":"Test","uid":"USER"}},"status":{"isActive":true}}"#);
+    assert_snapshot!(shown, @r#"{"metadata":{"annotations":{"description":"used by the farm","ownerUid":"ADMIN","scope":"tenant","team":"a","tenantUid":"TENANT"},"creationTimestamp":"now","deletionTimestamp":"0001-01-01T00:00:00.000Z","labels":{},"lastModifiedTimestamp":"now","name":"ci-deploy","uid":"KEY"},"spec":{"expiry":"2099-06-02T05:06:07.089Z","user":{"firstName":"Tom","lastName":"Test","uid":"USER"}},"status":{"isActive":true,"lastUse":null}}"#);
 }
 
 #[tokio::test]

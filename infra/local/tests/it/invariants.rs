@@ -14,6 +14,9 @@ pub(crate) fn check(export: &str) -> BTreeSet<String> {
         let line: Value = serde_json::from_str(line).unwrap();
         let item = &line["item"];
         let text = |name: &str| item[name]["S"].as_str().unwrap_or_default().to_owned();
+        if line["table"] == "AuditsTable" {
+            continue;
+        }
         if line["table"] == "KeysTable" {
             keys.insert(text("uid"), item.clone());
             continue;
@@ -37,7 +40,8 @@ pub(crate) fn check(export: &str) -> BTreeSet<String> {
     for (uid, key) in &keys {
         let index = &indexed[uid];
         for (name, value) in key.as_object().unwrap() {
-            if name != "digest" {
+            // A note of the last use is written to both, but the index may be put whole at the same moment.
+            if !["digest", "expiry_day"].contains(&name.as_str()) && !name.starts_with("last_used_") {
                 assert_eq!(value, &index[name], "{name} of {uid}");
             }
         }

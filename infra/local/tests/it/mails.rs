@@ -31,7 +31,7 @@ async fn a_mail_whose_link_has_expired_is_not_sent() {
     stack.post("/v1/tenants/signup", body).await;
     is_down.store(false, std::sync::atomic::Ordering::SeqCst);
     stack.advance(Duration::from_hours(25));
-    stack.service.find_unsent_mails().await.unwrap();
+    stack.service.find_undelivered().await.unwrap();
     stack.service.deliver_mails().await;
     assert_eq!(stack.mails().len(), 0);
     assert!(!stack.contents().await.contains("MAIL#"));

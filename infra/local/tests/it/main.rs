@@ -5,6 +5,7 @@
 
 mod access;
 mod api_keys;
+mod audits;
 mod bad_input;
 mod drift;
 mod invariants;
@@ -21,5 +22,6 @@ mod settings;
 mod stack;
 mod store;
 mod story;
+mod sweeps;
 mod tokens;
 mod users;

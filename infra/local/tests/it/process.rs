@@ -287,6 +287,99 @@ fn the_log_holds_no_secret() {
     }
 }
 
+/// What a run of the sweeper has left behind, without what differs from run to run: uids and times of records and mails.
+fn swept(export: &str, mails: &Path) -> (Vec<String>, Vec<String>, Vec<String>) {
+    let (mut keys, mut records) = (Vec::new(), Vec::new());
+    for line in export.lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        if line["table"] == "KeysTable" {
+            keys.push(line["item"].to_string());
+        } else if let Some(record) = line["item"]["record"]["S"].as_str() {
+            let record: Value = serde_json::from_str(record).unwrap();
+            assert!(line["item"]["seq"].is_object(), "it has its place in the chain");
+            records.push(format!("{} {}", record["message"], record["content"]));
+        }
+    }
+    let mails = Mailbox::Folder(mails.to_owned()).list();
+    // Up to the links, which have the port of the server in them.
+    let said = |mail: &Value| mail["text"].as_str().unwrap().split("Extend or").next().unwrap().to_owned();
+    let mut mails: Vec<_> = mails.iter().map(|mail| format!("{} {}", mail["to"], said(mail))).collect();
+    keys.sort();
+    records.sort();
+    mails.sort();
+    (keys, records, mails)
+}
+
+/// Sweeps of the test below; at most 32 at once.
+const SWEEPS: usize = 64;
+
+#[test]
+fn duplicate_sweeps_of_many_processes_with_kills_leave_what_one_clean_run_leaves() {
+    let sweeps = amount("LATCHKEY_TEST_SWEEPS", SWEEPS);
+    let (clean, stormy) = (Folder::new(), Folder::new());
+    assert!(output(&clean.0, &["seed", "--users", "20", "--keys", "10"]).status.success());
+    // Five days later: half of the keys have expired, and for others a notice is due.
+    let five_days = 5 * 86_400_000 + 3_600_000_i64;
+    std::fs::write(clean.0.join("clock-offset"), five_days.to_string()).unwrap();
+    std::fs::create_dir_all(&stormy.0).unwrap();
+    for file in std::fs::read_dir(&clean.0).unwrap() {
+        let file = file.unwrap().path();
+        std::fs::copy(&file, stormy.0.join(file.file_name().unwrap())).unwrap();
+    }
+    let event =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events/sweeper.json")).unwrap();
+    let sweep = |mut command: Command| {
+        let mut child = command.stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        // Gone already, if it was killed that soon.
+        let _ = child.stdin.take().unwrap().write_all(event.as_bytes());
+        child
+    };
+    assert!(sweep(latchkey(&clean.0, &["invoke", "sweeper"])).wait().unwrap().success());
+
+    let mut child =
+        latchkey(&stormy.0, &["--port", "0", "--dynamodb-port", "0"]).stderr(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let line = lines.find_map(|line| line.ok().filter(|line| line.starts_with("DynamoDB answers on"))).unwrap();
+    let url = line.split([' ', ';']).find(|word| word.starts_with("http")).unwrap().to_owned();
+    let server = Running { child, port: 0, greeting: String::new() };
+    let (next, killed) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..32 {
+            scope.spawn(|| {
+                while let number = next.fetch_add(1, Ordering::SeqCst)
+                    && number < sweeps
+                {
+                    let mut child = sweep(latchkey(&stormy.0, &["--dynamodb-url", &url, "invoke", "sweeper"]));
+                    if number % 3 == 0 {
+                        std::thread::sleep(std::time::Duration::from_millis(number as u64 * 7 % 900));
+                        let _ = child.kill();
+                        killed.fetch_add(1, Ordering::SeqCst);
+                    }
+                    let _ = child.wait();
+                }
+            });
+        }
+    });
+    assert_eq!(server.terminate().code(), Some(0));
+    // What the killed have left half done is done by the next.
+    assert!(sweep(latchkey(&stormy.0, &["invoke", "sweeper"])).wait().unwrap().success());
+    let restarted = Running::start(&stormy.0);
+    assert_eq!(restarted.terminate().code(), Some(0));
+    let state =
+        |folder: &Path| swept(&String::from_utf8(output(folder, &["export"]).stdout).unwrap(), &folder.join("mail"));
+    let (one, other) = (state(&clean.0), state(&stormy.0));
+    assert_eq!(one.0, other.0, "the keys");
+    assert_eq!(one.1, other.1, "the records");
+    assert_eq!(one.2, other.2, "the mails");
+    println!(
+        "{sweeps} sweeps, {} killed: {} records and {} mails as after one clean run",
+        killed.into_inner(),
+        one.1.len(),
+        one.2.len()
+    );
+    assert!(one.1.iter().filter(|record| record.contains("API key expired")).count() == 100 && one.2.len() == 20);
+}
+
 /// Rounds of the test below, and creates of each that are acknowledged before the kill.
 const ROUNDS: usize = 20;
 const CREATES: usize = 100;
@@ -294,7 +387,7 @@ const CREATES: usize = 100;
 #[test]
 fn a_kill_loses_nothing_acknowledged_and_leaves_nothing_half() {
     let folder = Folder::new();
-    let (rounds, creates) = (ROUNDS, creates());
+    let (rounds, creates) = (ROUNDS, amount("LATCHKEY_TEST_CREATES", CREATES));
     // Nineteen keys fit beside the first of each user; a round may start a few more than it counts.
     let users = rounds * (creates + 64) / 19 + 64;
     let seeded = output(&folder.0, &["seed", "--users", &users.to_string(), "--keys", "1"]);
@@ -346,6 +439,6 @@ fn a_kill_loses_nothing_acknowledged_and_leaves_nothing_half() {
 }
 
 #[allow(clippy::disallowed_methods, reason = "how much to do is the business of whoever runs the tests")]
-fn creates() -> usize {
-    std::env::var("LATCHKEY_TEST_CREATES").ok().and_then(|text| text.parse().ok()).unwrap_or(CREATES)
+fn amount(name: &str, default: usize) -> usize {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }

@@ -36,7 +36,7 @@ fn renamed(key: &ApiKey, name: &str) -> ApiKey {
 async fn what_is_written_is_read() {
     let (stack, store, user) = user().await;
     let (key, value) = drawn(&stack, &user, "deploy");
-    store.create_api_key(&key, &value.digest(), 20).await.unwrap();
+    store.on_record(&[]).create_api_key(&key, &value.digest(), 20, None).await.unwrap();
     assert_eq!(store.api_key(key.tenant, key.uid).await.unwrap(), Some(key.clone()));
     let (stored, owner) = store.api_key_and_user(&value).await.unwrap();
     assert_eq!(stored.unwrap(), (key.clone(), value.digest()));
@@ -56,13 +56,22 @@ async fn a_refused_create_writes_nothing() {
     let (stack, store, user) = user().await;
     let before = stack.contents().await;
     let (taken, value) = drawn(&stack, &user, "FIRST");
-    assert!(matches!(store.create_api_key(&taken, &value.digest(), 20).await, Err(CreateRefused::DuplicateName)));
+    assert!(matches!(
+        store.on_record(&[]).create_api_key(&taken, &value.digest(), 20, None).await,
+        Err(CreateRefused::DuplicateName)
+    ));
     let (key, value) = drawn(&stack, &user, "second");
-    assert!(matches!(store.create_api_key(&key, &value.digest(), 1).await, Err(CreateRefused::LimitReached)));
+    assert!(matches!(
+        store.on_record(&[]).create_api_key(&key, &value.digest(), 1, None).await,
+        Err(CreateRefused::LimitReached)
+    ));
     let orphan = ApiKey { user: random_uid(&stack).parse().unwrap(), ..key.clone() };
-    assert!(matches!(store.create_api_key(&orphan, &value.digest(), 20).await, Err(CreateRefused::UserGone)));
+    assert!(matches!(
+        store.on_record(&[]).create_api_key(&orphan, &value.digest(), 20, None).await,
+        Err(CreateRefused::UserGone)
+    ));
     let foreign = ApiKey { tenant: random_uid(&stack).parse().unwrap(), ..key };
-    assert!(store.create_api_key(&foreign, &value.digest(), 20).await.is_err());
+    assert!(store.on_record(&[]).create_api_key(&foreign, &value.digest(), 20, None).await.is_err());
     assert_eq!(stack.contents().await, before);
 }
 
@@ -70,21 +79,21 @@ async fn a_refused_create_writes_nothing() {
 async fn a_change_of_what_has_changed_is_refused() {
     let (stack, store, user) = user().await;
     let (read, value) = drawn(&stack, &user, "deploy");
-    store.create_api_key(&read, &value.digest(), 20).await.unwrap();
-    store.replace_api_key(&read, &renamed(&read, "other")).await.unwrap();
+    store.on_record(&[]).create_api_key(&read, &value.digest(), 20, None).await.unwrap();
+    store.on_record(&[]).replace_api_key(&read, &renamed(&read, "other")).await.unwrap();
     let before = stack.contents().await;
-    let again = store.replace_api_key(&read, &renamed(&read, "third")).await;
+    let again = store.on_record(&[]).replace_api_key(&read, &renamed(&read, "third")).await;
     assert!(matches!(again, Err(ReplaceRefused::Store(StoreError::Conflict))), "{again:?}");
-    assert!(matches!(store.delete_api_key(&read).await, Err(StoreError::Conflict)));
+    assert!(matches!(store.on_record(&[]).delete_api_key(&read).await, Err(StoreError::Conflict)));
     assert_eq!(stack.contents().await, before);
     // Revoking alone does not ask what else has changed.
-    store.revoke_api_key(&read.clone().revoke(stack.clock.now())).await.unwrap();
+    store.on_record(&[]).revoke_api_key(&read.clone().revoke(stack.clock.now())).await.unwrap();
     let now = store.api_key(read.tenant, read.uid).await.unwrap().unwrap();
     assert_eq!((now.name.as_str(), now.is_active, now.version), ("other", false, 3));
-    store.delete_api_key(&now).await.unwrap();
-    assert!(matches!(store.delete_api_key(&now).await, Err(StoreError::Conflict)));
-    assert!(matches!(store.revoke_api_key(&now).await, Err(StoreError::Conflict)));
-    let gone = store.replace_api_key(&now, &renamed(&now, "ghost")).await;
+    store.on_record(&[]).delete_api_key(&now).await.unwrap();
+    assert!(matches!(store.on_record(&[]).delete_api_key(&now).await, Err(StoreError::Conflict)));
+    assert!(matches!(store.on_record(&[]).revoke_api_key(&now).await, Err(StoreError::Conflict)));
+    let gone = store.on_record(&[]).replace_api_key(&now, &renamed(&now, "ghost")).await;
     assert!(matches!(gone, Err(ReplaceRefused::Store(StoreError::Conflict))));
     invariants::check(&stack.contents().await);
 }
@@ -93,10 +102,10 @@ async fn a_change_of_what_has_changed_is_refused() {
 async fn extending_a_key_moves_the_end_of_all_its_items() {
     let (stack, store, user) = user().await;
     let (key, value) = drawn(&stack, &user, "deploy");
-    store.create_api_key(&key, &value.digest(), 20).await.unwrap();
+    store.on_record(&[]).create_api_key(&key, &value.digest(), 20, None).await.unwrap();
     let later = stack.clock.now() + Duration::from_hours(48);
     let update = ApiKeyUpdate { expires_at: Some(later), ..ApiKeyUpdate::default() };
-    store.replace_api_key(&key, &key.clone().update(update, stack.clock.now()).unwrap()).await.unwrap();
+    store.on_record(&[]).replace_api_key(&key, &key.clone().update(update, stack.clock.now()).unwrap()).await.unwrap();
     let ttl = (later.secs() + 30 * 86_400).to_string();
     let contents = stack.contents().await;
     let of_key = contents.lines().filter(|line| line.contains(&key.uid.to_string()));
@@ -112,17 +121,23 @@ async fn a_counter_that_counts_removed_keys_is_put_right_when_it_refuses() {
     let mut keys = Vec::new();
     for number in 0..2 {
         let (key, value) = drawn(&stack, &user, &format!("key-{number}"));
-        store.create_api_key(&key, &value.digest(), 3).await.unwrap();
+        store.on_record(&[]).create_api_key(&key, &value.digest(), 3, None).await.unwrap();
         keys.push(key);
     }
     let (third, value) = drawn(&stack, &user, "third");
-    assert!(matches!(store.create_api_key(&third, &value.digest(), 3).await, Err(CreateRefused::LimitReached)));
+    assert!(matches!(
+        store.on_record(&[]).create_api_key(&third, &value.digest(), 3, None).await,
+        Err(CreateRefused::LimitReached)
+    ));
     for part in [Part::Key, Part::Index, Part::Name] {
         remove_by_ttl(&stack, &keys[0], part).await;
     }
-    store.create_api_key(&third, &value.digest(), 3).await.unwrap();
+    store.on_record(&[]).create_api_key(&third, &value.digest(), 3, None).await.unwrap();
     let (fourth, value) = drawn(&stack, &user, "fourth");
-    assert!(matches!(store.create_api_key(&fourth, &value.digest(), 3).await, Err(CreateRefused::LimitReached)));
+    assert!(matches!(
+        store.on_record(&[]).create_api_key(&fourth, &value.digest(), 3, None).await,
+        Err(CreateRefused::LimitReached)
+    ));
     invariants::check(&stack.contents().await);
 }
 
@@ -152,15 +167,19 @@ async fn a_key_that_the_table_has_removed_in_part_can_be_extended_and_deleted() 
     for part in [Part::Index, Part::Name] {
         let (stack, store, user) = user().await;
         let (key, value) = drawn(&stack, &user, "deploy");
-        store.create_api_key(&key, &value.digest(), 20).await.unwrap();
+        store.on_record(&[]).create_api_key(&key, &value.digest(), 20, None).await.unwrap();
         remove_by_ttl(&stack, &key, part).await;
         let update =
             ApiKeyUpdate { expires_at: Some(key.expires_at + Duration::from_hours(1)), ..ApiKeyUpdate::default() };
-        store.replace_api_key(&key, &key.clone().update(update, stack.clock.now()).unwrap()).await.unwrap();
+        store
+            .on_record(&[])
+            .replace_api_key(&key, &key.clone().update(update, stack.clock.now()).unwrap())
+            .await
+            .unwrap();
         invariants::check(&stack.contents().await);
         let now = store.api_key(key.tenant, key.uid).await.unwrap().unwrap();
         remove_by_ttl(&stack, &now, part).await;
-        store.delete_api_key(&now).await.unwrap();
+        store.on_record(&[]).delete_api_key(&now).await.unwrap();
         assert!(!stack.contents().await.contains(&key.uid.to_string()), "{part:?}");
     }
 }
@@ -169,15 +188,16 @@ async fn a_key_that_the_table_has_removed_in_part_can_be_extended_and_deleted() 
 async fn a_name_that_has_become_anothers_stays_anothers() {
     let (stack, store, user) = user().await;
     let (old, value) = drawn(&stack, &user, "deploy");
-    store.create_api_key(&old, &value.digest(), 20).await.unwrap();
+    store.on_record(&[]).create_api_key(&old, &value.digest(), 20, None).await.unwrap();
     remove_by_ttl(&stack, &old, Part::Name).await;
     let (new, value) = drawn(&stack, &user, "Deploy");
-    store.create_api_key(&new, &value.digest(), 20).await.unwrap();
+    store.on_record(&[]).create_api_key(&new, &value.digest(), 20, None).await.unwrap();
     let update = ApiKeyUpdate { expires_at: Some(old.expires_at + Duration::from_hours(1)), ..ApiKeyUpdate::default() };
-    let extended = store.replace_api_key(&old, &old.clone().update(update, stack.clock.now()).unwrap()).await;
+    let extended =
+        store.on_record(&[]).replace_api_key(&old, &old.clone().update(update, stack.clock.now()).unwrap()).await;
     assert!(matches!(extended, Err(ReplaceRefused::DuplicateName)), "{extended:?}");
-    assert!(store.delete_api_key(&old).await.is_err(), "the name would go along");
-    let renamed = store.replace_api_key(&old, &renamed(&old, "other")).await;
+    assert!(store.on_record(&[]).delete_api_key(&old).await.is_err(), "the name would go along");
+    let renamed = store.on_record(&[]).replace_api_key(&old, &renamed(&old, "other")).await;
     assert!(renamed.is_err(), "the name would be let go");
     assert_eq!(store.api_key(new.tenant, new.uid).await.unwrap(), Some(new));
 }
@@ -187,13 +207,13 @@ async fn a_transaction_that_meets_others_is_sent_again_and_gives_up_in_the_end()
     let (stack, store, user) = user().await;
     let (key, value) = drawn(&stack, &user, "deploy");
     stack.service.faults.cancel_transactions(9);
-    store.create_api_key(&key, &value.digest(), 20).await.unwrap();
+    store.on_record(&[]).create_api_key(&key, &value.digest(), 20, None).await.unwrap();
     let before = stack.contents().await;
     stack.service.faults.cancel_transactions(10);
-    let revoked = store.revoke_api_key(&key.clone().revoke(stack.clock.now())).await;
+    let revoked = store.on_record(&[]).revoke_api_key(&key.clone().revoke(stack.clock.now())).await;
     assert!(matches!(revoked, Err(StoreError::Unavailable(_))), "{revoked:?}");
     assert_eq!(stack.contents().await, before);
-    store.revoke_api_key(&key.revoke(stack.clock.now())).await.unwrap();
+    store.on_record(&[]).revoke_api_key(&key.revoke(stack.clock.now())).await.unwrap();
     invariants::check(&stack.contents().await);
 }
 
@@ -210,12 +230,12 @@ async fn a_session_ends_once_and_belongs_to_its_user() {
         ends_at: stack.clock.now() + Duration::from_hours(12),
     };
     let first = stack.clock.now();
-    store.end_sessions(&[session(first)]).await.unwrap();
-    store.end_sessions(&[session(first + Duration::from_secs(5))]).await.unwrap();
+    store.on_record(&[]).end_sessions(&[session(first)]).await.unwrap();
+    store.on_record(&[]).end_sessions(&[session(first + Duration::from_secs(5))]).await.unwrap();
     assert!(stack.contents().await.contains(&format!(r#""revoked_at":{{"N":"{}"}}"#, first.millis())));
     let stolen = Session { user: random_uid(&stack).parse().unwrap(), ..session(first) };
-    assert!(matches!(store.end_sessions(&[stolen]).await, Err(StoreError::Conflict)));
-    store.end_sessions(&[]).await.unwrap();
+    assert!(matches!(store.on_record(&[]).end_sessions(&[stolen]).await, Err(StoreError::Conflict)));
+    store.on_record(&[]).end_sessions(&[]).await.unwrap();
 }
 
 #[tokio::test]
@@ -227,7 +247,7 @@ async fn lists_follow_all_pages() {
     for number in 0..350 {
         let (key, value) = drawn(&stack, &user, &format!("key-{number}"));
         let key = ApiKey { annotations: annotations.clone(), ..key };
-        store.create_api_key(&key, &value.digest(), 1000).await.unwrap();
+        store.on_record(&[]).create_api_key(&key, &value.digest(), 1000, None).await.unwrap();
     }
     assert_eq!(store.api_keys_of_user(user.user.tenant, user.user.uid).await.unwrap().len(), 351);
     let (keys, users) = store.api_keys_of_tenant(user.user.tenant).await.unwrap();
