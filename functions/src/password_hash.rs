@@ -2,7 +2,10 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use argon2::{
@@ -33,6 +36,7 @@ pub struct Hasher {
     running: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
     memory: Memory,
+    done: Arc<AtomicUsize>,
 }
 
 /// What hashes work in, one for each that runs. It is kept, since an allocator that is asked for 19 MiB by one thread
@@ -46,7 +50,13 @@ impl Hasher {
             running: Arc::new(Semaphore::new(at_once)),
             waiting: Arc::new(Semaphore::new(MAX_WAITING)),
             memory: Memory::default(),
+            done: Arc::default(),
         }
+    }
+
+    /// Hashes so far, by which can be seen that as many are made for nobody as for somebody.
+    pub fn count(&self) -> usize {
+        self.done.load(Ordering::Relaxed)
     }
 
     /// A place in the queue.
@@ -58,7 +68,7 @@ impl Hasher {
         let waiting = self.waiting.clone().try_acquire_owned();
         let waiting =
             waiting.map_err(|_| ApiError::Unavailable("too many passwords are waiting to be hashed".into()))?;
-        Ok(Queued { running: self.running.clone(), waiting, memory: self.memory.clone() })
+        Ok(Queued { running: self.running.clone(), waiting, memory: self.memory.clone(), done: self.done.clone() })
     }
 }
 
@@ -73,6 +83,7 @@ pub struct Queued {
     running: Arc<Semaphore>,
     waiting: OwnedSemaphorePermit,
     memory: Memory,
+    done: Arc<AtomicUsize>,
 }
 
 impl Queued {
@@ -117,6 +128,7 @@ impl Queued {
         work: impl FnOnce(&mut Vec<Block>) -> T + Send + 'static,
     ) -> Result<T, ApiError> {
         let running = self.running.acquire_owned().await.map_err(|error| ApiError::Internal(error.into()))?;
+        self.done.fetch_add(1, Ordering::Relaxed);
         let Self { waiting, memory: all, .. } = self;
         let working = tokio::task::spawn_blocking(move || {
             // Held here, since whoever asked may hang up while the work goes on.

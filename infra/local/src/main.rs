@@ -69,6 +69,9 @@ enum Command {
         /// Keys of each user
         #[arg(long, default_value_t = 10)]
         keys: usize,
+        /// So many keys that expire within the hour, the others in a hundred days at the earliest
+        #[arg(long)]
+        expiring: Option<usize>,
     },
     /// Print every item of the tables, a line of JSON each
     Export,
@@ -149,11 +152,11 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     .await?;
 
     match (arguments.command, listener) {
-        (Some(Command::Seed { tenants, users, keys }), _) => {
+        (Some(Command::Seed { tenants, users, keys, expiring }), _) => {
             if let Some(database) = &database {
                 database.enable_bulk_loading()?;
             }
-            seed(&service, &entropy, clock.now(), seed::Size { tenants, users, keys }).await?;
+            seed(&service, &entropy, clock.now(), seed::Size { tenants, users, keys, expiring }).await?;
             service.link_records().await;
         }
         (Some(Command::Export), _) => export(&service, &mut io::BufWriter::new(io::stdout())).await?,

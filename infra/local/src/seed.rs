@@ -25,6 +25,9 @@ pub struct Size {
     pub users: usize,
     /// Keys of each user.
     pub keys: usize,
+    /// Keys of all that expire within the hour, while the others live for a hundred days at least; `None` for keys that
+    /// expire one after the other from tomorrow on.
+    pub expiring: Option<usize>,
 }
 
 /// The tables could not be filled.
@@ -60,7 +63,7 @@ pub async fn seed(service: &Service, entropy: &Entropy, now: Timestamp, size: Si
                 0 => admin.clone(),
                 _ => demo::draw_user(entropy, &tenant, &format!("user{user}"), "Seed", &[], now),
             };
-            let value = batch.user(entropy, &user, now, size.keys).await?;
+            let value = batch.user(entropy, &user, now, size).await?;
             println!("{}", json!({ "tenant": tenant.uid, "user": user.uid, "apiKey": value }));
         }
     }
@@ -72,6 +75,7 @@ struct Batch {
     tenants: String,
     keys: String,
     waiting: Vec<(String, WriteRequest)>,
+    made: usize,
 }
 
 impl Batch {
@@ -84,7 +88,7 @@ impl Batch {
             connector::Faults::default(),
             connector::Posted::default(),
         );
-        Self { client, tenants: names.tenants, keys: names.keys, waiting: Vec::new() }
+        Self { client, tenants: names.tenants, keys: names.keys, waiting: Vec::new(), made: 0 }
     }
 
     /// Adds a user with so many keys, the first of which it returns.
@@ -93,16 +97,22 @@ impl Batch {
         entropy: &Entropy,
         user: &User,
         now: Timestamp,
-        keys: usize,
+        size: Size,
     ) -> Result<Option<String>, SeedError> {
         let items = item::of_user(user)?;
         let mut profile = items.profile;
-        profile.insert(item::KEY_COUNT.to_owned(), AttributeValue::N(keys.to_string()));
+        profile.insert(item::KEY_COUNT.to_owned(), AttributeValue::N(size.keys.to_string()));
         self.put(self.tenants.clone(), profile).await?;
         self.put(self.tenants.clone(), items.index).await?;
         let mut first = None;
-        for key in 0..keys {
-            let expires_at = now + Duration::from_secs(86_400 * (1 + key as u64 % 365));
+        for key in 0..size.keys {
+            let days = |days: u64| Duration::from_hours(24 * days);
+            let expires_at = match size.expiring {
+                None => now + days(1 + key as u64 % 365),
+                Some(expiring) if self.made < expiring => now + Duration::from_mins(30),
+                Some(_) => now + days(100 + self.made as u64 % 300),
+            };
+            self.made += 1;
             let (key, value) = demo::draw_api_key(entropy, user, &format!("key-{key}"), expires_at, now)?;
             let items = item::of_api_key(&key, &value.digest())?;
             self.put(self.keys.clone(), items.key).await?;

@@ -25,12 +25,7 @@ pub(crate) fn flood(profile: &str) -> Result<(), Failure> {
     let server = Latchkey::start(profile, "flood", &[])?;
     let key = server.exported("USER_KEY")?;
     let mut checks = Connection::open(server.port)?;
-    let check = |checks: &mut Connection| -> Result<Duration, Failure> {
-        let started_at = now();
-        checks.send(&format!("GET /v1/users/me HTTP/1.1\r\nhost: x\r\napikey: {key}\r\n\r\n"))?;
-        let status = checks.status()?;
-        if status == 200 { Ok(started_at.elapsed()) } else { Err(format!("a key check was answered {status}").into()) }
-    };
+    let check = |checks: &mut Connection| checks.check(&key);
     for _ in 0..CHECKS {
         check(&mut checks)?;
     }
@@ -78,13 +73,13 @@ fn sign_in_at_once(port: u16, wave: usize) -> Result<Vec<u16>, Failure> {
     connections.iter_mut().map(Connection::status).collect()
 }
 
-struct Quantiles {
-    p50: f64,
-    p99: f64,
+pub(crate) struct Quantiles {
+    pub(crate) p50: f64,
+    pub(crate) p99: f64,
 }
 
 impl Quantiles {
-    fn of(mut spans: Vec<Duration>) -> Self {
+    pub(crate) fn of(mut spans: Vec<Duration>) -> Self {
         spans.sort();
         let at = |percent: usize| spans[(spans.len() - 1) * percent / 100].as_secs_f64() * 1000.0;
         Self { p50: at(50), p99: at(99) }
@@ -102,13 +97,21 @@ impl Latchkey {
 }
 
 /// An HTTP/1.1 connection that is kept open.
-struct Connection(BufReader<TcpStream>);
+pub(crate) struct Connection(BufReader<TcpStream>);
 
 impl Connection {
-    fn open(port: u16) -> Result<Self, Failure> {
+    pub(crate) fn open(port: u16) -> Result<Self, Failure> {
         let stream = TcpStream::connect(("127.0.0.1", port))?;
         stream.set_nodelay(true)?;
         Ok(Self(BufReader::new(stream)))
+    }
+
+    /// How long the check of a key takes.
+    pub(crate) fn check(&mut self, key: &str) -> Result<Duration, Failure> {
+        let started_at = now();
+        self.send(&format!("GET /v1/users/me HTTP/1.1\r\nhost: x\r\napikey: {key}\r\n\r\n"))?;
+        let status = self.status()?;
+        if status == 200 { Ok(started_at.elapsed()) } else { Err(format!("a key check was answered {status}").into()) }
     }
 
     /// Sends a request as it stands.

@@ -4,6 +4,7 @@
 //! Lambda starts them, `cargo xtask bench flood` whether a flood of sign-ins slows those who present keys.
 
 mod bench;
+mod expiry;
 mod flood;
 mod run;
 mod runtime_api;
@@ -52,6 +53,18 @@ enum Bench {
         #[arg(long, default_value_t = 20)]
         starts: usize,
     },
+    /// A sweep of a table in which some keys expire, and checks beside as many that have
+    Expiry {
+        /// The profile of the server
+        #[arg(long, default_value = "fast")]
+        profile: String,
+        /// Keys in the table
+        #[arg(long, default_value_t = 1_000_000)]
+        keys: usize,
+        /// Those of them that expire
+        #[arg(long, default_value_t = 10_000)]
+        expiring: usize,
+    },
     /// Key checks while hundreds try passwords
     Flood {
         /// The profile of the server
@@ -64,6 +77,9 @@ fn main() -> ExitCode {
     let succeeded = match Arguments::parse().command {
         Command::Test { skip, only } => suites::test(&skip, &only),
         Command::Bench { what: Bench::Cold { profile, starts } } => bench::cold(&profile, starts).map(|()| true),
+        Command::Bench { what: Bench::Expiry { profile, keys, expiring } } => {
+            expiry::expiry(&profile, keys, expiring).map(|()| true)
+        }
         Command::Bench { what: Bench::Flood { profile } } => flood::flood(&profile).map(|()| true),
     };
     match succeeded {

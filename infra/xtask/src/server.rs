@@ -53,6 +53,11 @@ impl Latchkey {
     pub(crate) fn start(profile: &str, name: &str, arguments: &[&str]) -> Result<Self, Failure> {
         let data = target().join("xtask").join(name);
         let _ = std::fs::remove_dir_all(&data);
+        Self::start_on(profile, data, arguments)
+    }
+
+    /// The same, on data that is there.
+    pub(crate) fn start_on(profile: &str, data: PathBuf, arguments: &[&str]) -> Result<Self, Failure> {
         let path = data.display().to_string();
         let mut latchkey = command(target().join(profile).join("latchkey"), &["--port", "0", "--data", &path]);
         latchkey.args(arguments).stderr(Stdio::null());

@@ -260,3 +260,41 @@ async fn an_invitation_gives_the_inviter_nothing_and_takes_nothing_from_the_invi
     assert_eq!(stack.set_password(&invitation, "activate", OTHER).await.code(), "InvalidPasswordToken");
     assert_eq!(stack.sign_in(victim, PASSWORD, None).await.status, 200);
 }
+
+#[tokio::test]
+async fn nobody_is_bombed_with_invitations_or_lured_by_names() {
+    let stack = Stack::start().await;
+    let admin = stack.tenant("northwind").await.admin().await;
+    let body = |name: &str| json!({ "spec": { "firstName": name, "lastName": "Berg", "emailId": "tom@corp.example" } });
+    let created = admin.post("/v1/users", body("Tom")).await;
+    assert_eq!(created.status, 201);
+    let path = format!("/v1/users/{}", created.body["uid"].as_str().unwrap());
+    assert_eq!(admin.delete(&path).await.status, 204);
+    let again = admin.post("/v1/users", body("Tom")).await;
+    assert_eq!((again.status, again.code()), (409, "ResourceConflict"));
+    stack.advance(std::time::Duration::from_mins(1));
+    assert_eq!(admin.post("/v1/users", body("J.R. St. Tom")).await.status, 201);
+    for name in ["evil-prize.com", "Claim at evil.example now", "a.bc"] {
+        assert_eq!(admin.post("/v1/users", body(name)).await.code(), "InvalidRequest", "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_tells_nothing_of_other_organizations() {
+    let stack = Stack::start().await;
+    let ines = stack.sign_up("ines@northwind.example", "northwind", PASSWORD).await;
+    stack.sign_up("ines@northwind.example", "fabrikam", PASSWORD).await;
+    let ines = {
+        drop(ines);
+        stack.session("ines@northwind.example", PASSWORD, Some("northwind")).await
+    };
+    assert_eq!(ines.call("GET", "/v1/auth/orgs", None).await.body["organizations"].as_array().unwrap().len(), 2);
+    let body = json!({ "metadata": { "name": "key" }, "spec": { "expiry": crate::stack::LATER } });
+    let key = ines.call("POST", "/v1/apiKeys", Some(body)).await.body["apiKey"].as_str().unwrap().to_owned();
+    let token = crate::stack::token_of(&stack, &key).await;
+    for (header, value) in [("ApiKey", &key), ("Authorization", &token)] {
+        let organizations = stack.request("GET", "/v1/auth/orgs").header(header, value).send().await.body;
+        let names: Vec<_> = organizations["organizations"].as_array().unwrap().iter().map(|it| &it["name"]).collect();
+        assert_eq!(names, [&json!("northwind")]);
+    }
+}

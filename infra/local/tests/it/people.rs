@@ -287,7 +287,13 @@ async fn known_and_unknown_addresses_are_answered_with_the_same_bytes_and_the_sa
         ("sign up", Box::new(|email| stack.request("POST", "/v1/tenants/signup").json(&sign_up(email, "contoso")))),
     ];
     for (what, door) in &doors {
-        let (one, other) = (door(known).send().await, door(unknown).send().await);
+        let hashes = || stack.service.app("authenticate").hasher.count();
+        let start = hashes();
+        let one = door(known).send().await;
+        let of_known = hashes() - start;
+        let other = door(unknown).send().await;
+        assert_eq!(hashes() - start, 2 * of_known, "{what}: as many hashes");
+        assert_eq!(of_known, usize::from(what.starts_with("sign in")), "{what}");
         assert_eq!(one.bytes(), other.bytes(), "{what}");
         assert_eq!(one.operations, other.operations, "{what}");
         let headers = |answer: &Answer| answer.headers.keys().map(ToString::to_string).collect::<BTreeSet<_>>();
@@ -453,4 +459,150 @@ async fn no_session_of_the_old_password_outlives_a_change_at_the_same_time() {
             assert_eq!(changer.call("PATCH", "/v1/users/password/change", Some(body)).await.status, 204);
         }
     }
+}
+
+#[tokio::test]
+async fn a_switch_that_met_a_change_of_the_password_does_not_outlive_it() {
+    let stack = Stack::start().await;
+    let email = "ines@northwind.example";
+    stack.sign_up(email, "northwind", PASSWORD).await;
+    stack.sign_up(email, "fabrikam", PASSWORD).await;
+    let stolen = stack.session(email, PASSWORD, Some("northwind")).await;
+    let store = &stack.service.store;
+    let claims = functions::caller::claims(stack.service.app("organizations"), &stolen.token).await.unwrap();
+    let state = store.token_state(&claims).await.unwrap();
+    let (session, source) = (state.session.unwrap(), state.user.unwrap());
+    // The thief's request has been let in; the owner changes the password; the request goes on and reads the target.
+    let owner = stack.session(email, PASSWORD, Some("northwind")).await;
+    let body = json!({ "emailId": email, "currentPassword": PASSWORD, "newPassword": OTHER });
+    assert_eq!(owner.call("PATCH", "/v1/users/password/change", Some(body)).await.status, 204);
+    let person = store.person(email).await.unwrap();
+    let membership = person.memberships.iter().find(|membership| membership.user != source.uid).unwrap();
+    let target = store.user(membership.tenant, membership.user).await.unwrap().unwrap();
+    let next = domain::session::Session {
+        uid: domain::SessionUid::from_bytes(stack.entropy.uid()),
+        tenant: target.tenant,
+        user: target.uid,
+        created_at: stack.clock.now() + Duration::from_secs(1),
+        ..session.clone()
+    };
+    let proof = store::Proof::Session { session: &session, user: &source };
+    let begun = store.on_record(&[]).begin_session(&next, &target, proof).await;
+    assert!(matches!(begun, Err(store::StoreError::Conflict)), "{begun:?}");
+}
+
+#[tokio::test]
+async fn a_password_that_changed_meanwhile_is_not_overwritten() {
+    let stack = Stack::start().await;
+    let email = "ines@northwind.example";
+    let ines = stack.sign_up(email, "northwind", PASSWORD).await;
+    let store = &stack.service.store;
+    let read = store.person(email).await.unwrap();
+    let change = json!({ "emailId": email, "currentPassword": PASSWORD, "newPassword": OTHER });
+    assert_eq!(ines.call("PATCH", "/v1/users/password/change", Some(change)).await.status, 204);
+    for hash_before in [read.password_hash.as_deref(), None] {
+        let new = store::NewPassword {
+            address: email,
+            email,
+            hash: "$argon2id$planted",
+            hash_before,
+            users: &[],
+            used: None,
+            activated: None,
+        };
+        let set = store.on_record(&[]).set_password(&new, stack.clock.now()).await;
+        assert!(matches!(set, Err(store::StoreError::Conflict)));
+    }
+    assert_eq!(stack.sign_in(email, OTHER, None).await.status, 200);
+}
+
+#[tokio::test]
+async fn mails_go_to_the_address_as_its_owner_spells_it() {
+    let stack = Stack::start().await;
+    stack.sign_up("Ines@Northwind.example", "northwind", PASSWORD).await;
+    stack.advance(Duration::from_mins(1));
+    let asked = json!({ "emailId": "INES@NORTHWIND.example" });
+    stack.post("/v1/auth/user/password/reset", asked).await;
+    stack.request("GET", "/v1/auth/user/org/forgot?emailId=iNES%40northwind.example").send().await;
+    let mails = stack.mails();
+    let to: Vec<&str> = mails.iter().rev().take(2).map(|mail| mail.to.as_str()).collect();
+    assert_eq!(to, ["Ines@Northwind.example"; 2]);
+}
+
+#[tokio::test]
+async fn a_name_that_nobody_came_into_is_free_again_and_one_that_somebody_did_is_not() {
+    let stack = Stack::start().await;
+    let body = |email: &str| json!({ "firstName": "A", "lastName": "B", "emailId": email, "orgName": "northwind" });
+    assert_eq!(stack.post("/v1/tenants/signup", body("first@a.example")).await.status, 204);
+    let first = stack.mailed_token("first@a.example");
+    let path = format!("/v1/tenants/signup/{first}/activate");
+    assert_eq!(stack.request("POST", &path).send().await.status, 204);
+    // For a day it is theirs to come into.
+    assert_eq!(stack.post("/v1/tenants/signup", body("second@a.example")).await.code(), "OrgNameTaken");
+    stack.advance(Duration::from_hours(24));
+    let second = stack.sign_up("second@a.example", "northwind", PASSWORD).await;
+    assert_eq!(second.status().await, 200);
+    assert_eq!(stack.set_password(&first, "activate", OTHER).await.code(), "InvalidPasswordToken");
+    stack.advance(Duration::from_hours(24 * 60));
+    assert_eq!(stack.post("/v1/tenants/signup", body("third@a.example")).await.code(), "OrgNameTaken");
+}
+
+#[tokio::test]
+async fn no_link_does_what_another_is_for() {
+    let stack = Stack::start().await;
+    let ines = stack.sign_up("ines@northwind.example", "northwind", PASSWORD).await;
+    let (_, invitation) = ines.invite("tom@northwind.example", &[]).await;
+    stack.advance(Duration::from_mins(1));
+    stack.post("/v1/auth/user/password/reset", json!({ "emailId": "ines@northwind.example" })).await;
+    let reset = stack.mailed_token("ines@northwind.example");
+    let body = json!({ "firstName": "A", "lastName": "B", "emailId": "a@b.example", "orgName": "fabrikam" });
+    stack.post("/v1/tenants/signup", body).await;
+    let sign_up = stack.mailed_token("a@b.example");
+    let before = stack.contents().await;
+    for (token, route) in [
+        (&reset, "activate"),
+        (&invitation, "reset"),
+        (&sign_up, "reset"),
+        (&sign_up, "activate"),
+        (&reset, "sign up"),
+        (&invitation, "sign up"),
+    ] {
+        let answer = match route {
+            "sign up" => stack.request("POST", &format!("/v1/tenants/signup/{token}/activate")).send().await,
+            how => stack.set_password(token, how, OTHER).await,
+        };
+        assert_eq!((answer.status, answer.code()), (401, "InvalidPasswordToken"), "{route}");
+    }
+    assert_eq!(stack.contents().await, before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_fifty_acceptances_of_an_invitation_at_once_exactly_one_succeeds() {
+    let stack = Stack::start().await;
+    let ines = stack.sign_up("ines@northwind.example", "northwind", PASSWORD).await;
+    let (_, invitation) = ines.invite("tom@northwind.example", &[]).await;
+    let uses: Vec<_> = (0..50)
+        .map(|number| {
+            let (stack, token) = (stack.clone(), invitation.clone());
+            tokio::spawn(async move {
+                stack.set_password(&token, "activate", &format!("Granite-{number}-kettle")).await.status
+            })
+        })
+        .collect();
+    let mut statuses = Vec::new();
+    for used in uses {
+        statuses.push(used.await.unwrap());
+    }
+    assert_eq!(counted(statuses), counted([vec![204], vec![401; 49]].concat()));
+}
+
+#[tokio::test]
+async fn what_was_mailed_before_sign_up_was_closed_founds_nothing() {
+    let stack = Stack::start().await;
+    let body = json!({ "firstName": "A", "lastName": "B", "emailId": "a@b.example", "orgName": "northwind" });
+    assert_eq!(stack.post("/v1/tenants/signup", body).await.status, 204);
+    let path = format!("/v1/tenants/signup/{}/activate", stack.mailed_token("a@b.example"));
+    let closed = stack.invitation_only().await;
+    assert_eq!(closed.request("POST", &path).send().await.code(), "OperationForbidden");
+    assert_eq!(closed.post("/v1/tenants/validate", json!({ "orgName": "free" })).await.code(), "OperationForbidden");
 }

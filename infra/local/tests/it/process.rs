@@ -191,6 +191,32 @@ fn the_story_of_a_first_day_can_be_told_on_a_fresh_start() {
 }
 
 #[test]
+fn it_listens_on_one_loopback_port_and_opens_no_table() {
+    let folder = Folder::new();
+    let server = Running::start(&folder.0);
+    let process = Path::new("/proc").join(server.child.id().to_string());
+    let sockets: BTreeSet<String> = std::fs::read_dir(process.join("fd"))
+        .unwrap()
+        .filter_map(|file| std::fs::read_link(file.ok()?.path()).ok()?.to_str().map(ToOwned::to_owned))
+        .filter_map(|target| Some(target.strip_prefix("socket:[")?.trim_end_matches(']').to_owned()))
+        .collect();
+    let mut listening = Vec::new();
+    for table in ["net/tcp", "net/tcp6"] {
+        for line in std::fs::read_to_string(process.join(table)).unwrap_or_default().lines().skip(1) {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            // State 0A is LISTEN; the tenth field is the inode.
+            if fields[3] == "0A" && sockets.contains(fields[9]) {
+                listening.push(fields[1].to_owned());
+            }
+        }
+    }
+    assert_eq!(listening, [format!("0100007F:{:04X}", server.port)]);
+    let answer =
+        server.connect().send_with("POST", "/", "x-amz-target: DynamoDB_20120810.ListTables\r\n", "{}").unwrap();
+    assert!(answer.0 == 404 && !answer.1.contains("TableNames"), "{answer:?}");
+}
+
+#[test]
 fn one_process_holds_the_data() {
     let folder = Folder::new();
     let server = Running::start(&folder.0);

@@ -165,3 +165,20 @@ async fn oversized_names_and_addresses_are_no_fault_of_ours() {
         assert_eq!(admin.post("/v1/users", body).await.code(), "InvalidRequest", "{name}");
     }
 }
+
+#[tokio::test]
+async fn a_domain_belongs_to_one_organization() {
+    let stack = Stack::start().await;
+    let (one, other) = (stack.tenant("northwind").await.admin().await, stack.tenant("fabrikam").await.admin().await);
+    let set = async |person: &crate::stack::Person, domains: &[&str]| {
+        let path = format!("/v1/tenants/{}/domains", person.user.tenant);
+        let answer = person.post(&path, json!({ "domains": domains })).await;
+        (answer.status, answer.code().to_owned())
+    };
+    assert_eq!(set(&one, &["corp.example", "shop.example"]).await.0, 204);
+    assert_eq!(set(&other, &["own.example", "Corp.example"]).await, (409, "ResourceConflict".to_owned()));
+    assert_eq!(set(&other, &["own.example"]).await.0, 204, "nothing was taken by half");
+    assert_eq!(set(&one, &["shop.example"]).await.0, 204);
+    assert_eq!(set(&other, &["corp.example"]).await.0, 204, "it was given up");
+    assert_eq!(set(&one, &["shop.example"]).await.0, 204, "no change is no conflict");
+}

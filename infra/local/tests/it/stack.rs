@@ -316,9 +316,17 @@ impl Answer {
     /// What holds of every answer whatever was asked.
     fn check_form(&self, method: &Method, path: &str) {
         assert!(self.status < 500, "{method} answered {}: {}", self.status, self.text);
-        for name in ["cache-control", "strict-transport-security", "x-content-type-options", "referrer-policy"] {
-            assert!(self.headers.contains_key(name), "{name} is missing");
+        for (name, value) in [
+            ("cache-control", "no-store"),
+            ("strict-transport-security", "max-age=63072000; includeSubDomains"),
+            ("x-content-type-options", "nosniff"),
+            ("referrer-policy", "no-referrer"),
+            ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
+            ("cross-origin-opener-policy", "same-origin"),
+        ] {
+            assert_eq!(self.headers[name], value);
         }
+        assert!(!self.headers.contains_key("access-control-allow-origin"));
         if self.status == 204 {
             assert_eq!(self.text, "");
             assert!(!self.headers.contains_key("content-type"));

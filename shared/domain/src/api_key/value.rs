@@ -149,6 +149,24 @@ mod tests {
     }
 
     #[test]
+    fn the_published_pattern_finds_every_value_and_nothing_else() {
+        let pattern = regex::Regex::new(PATTERN).unwrap();
+        for number in 0..2000_u32 {
+            let [first, ..] = number.to_le_bytes().map(|byte| byte.wrapping_mul(151));
+            let secret: [u8; SECRET_BYTES] = std::array::from_fn(|at| first ^ number.to_le_bytes()[at % 4]);
+            let value =
+                ApiKeyValue::new(UserUid::from_bytes([first; 12]), ApiKeyUid::from_bytes([!first; 12]), &secret);
+            let text = format!("curl -H 'ApiKey: {}' …", value.expose());
+            assert_eq!(pattern.find(&text).unwrap().as_str(), value.expose());
+        }
+        let value = ApiKeyValue::new(UserUid::from_bytes([1; 12]), ApiKeyUid::from_bytes([2; 12]), &[3; SECRET_BYTES]);
+        let other = value.expose();
+        for text in [&other[1..], &other[..67], &format!("{other}0"), &format!("x{other}"), "lk_ ", &"A".repeat(200)] {
+            assert!(!pattern.is_match(text), "{text}");
+        }
+    }
+
+    #[test]
     fn a_value_cut_extended_or_changed_at_any_place_is_refused() {
         let value = value();
         let text = value.expose();
