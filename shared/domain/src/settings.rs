@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 pub const IDLE_MINUTES: std::ops::RangeInclusive<u32> = 15..=1440;
 /// Characters of the banner's text and of its title.
 pub const MAX_BANNER: usize = 1300;
-/// Domains of a tenant.
-pub const MAX_DOMAINS: usize = 50;
+/// Domains of a tenant: so many can be exchanged for as many others in one transaction of DynamoDB.
+pub const MAX_DOMAINS: usize = 45;
 /// What a limit may be raised to.
 pub const MAX_LIMIT: u32 = 10_000;
 
