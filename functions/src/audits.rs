@@ -453,7 +453,11 @@ pub async fn link(app: &App, event: StreamEvent) -> BatchAnswer {
     for (number, item) in event.inserted() {
         first.get_or_insert(number);
         if let Some((tenant, uid, record)) = record_of(item) {
-            trails.entry(tenant).or_default().push((uid, record));
+            let trail = trails.entry(tenant).or_default();
+            // A stream may deliver twice, and a transaction takes no item twice.
+            if trail.iter().all(|(known, _)| *known != uid) {
+                trail.push((uid, record));
+            }
         }
     }
     for (tenant, records) in trails {

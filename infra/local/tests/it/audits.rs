@@ -231,10 +231,27 @@ async fn changes_at_the_same_time_make_one_chain_in_which_one_changed_byte_is_fo
         let line = String::from_utf8_lossy(&export[..at]).matches('\n').count() + 1;
         assert_eq!(audit::verify(&changed).unwrap_err().line, line);
     }
-    // Delivered once more, nothing is linked twice.
+    // Delivered once more, and twice in one batch, nothing is linked twice.
     stack.service.find_undelivered().await.unwrap();
     stack.service.link_records().await;
     assert_eq!(trail(&stack, "northwind").await, export);
+    let body = json!({ "metadata": { "name": "last" }, "spec": { "expiry": LATER } });
+    assert_eq!(user_without_linking(&stack, &users[0], body).await, 201);
+    stack.service.find_undelivered().await.unwrap();
+    stack.service.link_records().await;
+    let verified = audit::verify(&trail(&stack, "northwind").await).unwrap();
+    assert_eq!(verified.count, count as u64 + 1);
+}
+
+/// Creates a key by the function itself, whose record the server then knows of twice: by its stream and by a search.
+async fn user_without_linking(stack: &Stack, user: &Person, body: Value) -> i64 {
+    let event = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../events/api_key_create.json"));
+    let mut event: Value = serde_json::from_str(&event.unwrap()).unwrap();
+    event["headers"]["apikey"] = json!(user.key);
+    event["body"] = json!(body.to_string());
+    let function = stack.service.template.functions.iter().find(|function| function.name == "api_key_create").unwrap();
+    let answer = local::gateway::invoke(&stack.service, function, &event.to_string()).await.unwrap();
+    answer["statusCode"].as_i64().unwrap()
 }
 
 #[tokio::test]
