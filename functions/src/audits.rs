@@ -388,7 +388,7 @@ async fn table(app: &App, tenant: TenantUid, query: &Query, org: &OrgName) -> Re
 
 /// A cell of a table. What a spreadsheet would take for a formula is made a text.
 fn in_table(cell: &str) -> String {
-    let is_formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let is_formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠']);
     let cell = if is_formula { format!("'{cell}") } else { cell.to_owned() };
     format!("\"{}\"", cell.replace('"', "\"\""))
 }
@@ -448,24 +448,25 @@ async fn note(app: &App, request: Request) -> Result<Response, ApiError> {
 
 /// Puts the records of a batch of the table's stream at the ends of their chains.
 pub async fn link(app: &App, event: StreamEvent) -> BatchAnswer {
-    let mut trails: BTreeMap<TenantUid, Vec<(AuditUid, String)>> = BTreeMap::new();
-    let mut first = None;
+    let mut trails: BTreeMap<TenantUid, (String, Vec<(AuditUid, String)>)> = BTreeMap::new();
     for (number, item) in event.inserted() {
-        first.get_or_insert(number);
         if let Some((tenant, uid, record)) = record_of(item) {
-            let trail = trails.entry(tenant).or_default();
+            let (_, trail) = trails.entry(tenant).or_insert_with(|| (number, Vec::new()));
             // A stream may deliver twice, and a transaction takes no item twice.
             if trail.iter().all(|(known, _)| *known != uid) {
                 trail.push((uid, record));
             }
         }
     }
-    for (tenant, records) in trails {
+    let mut failed: Option<String> = None;
+    for (tenant, (first, records)) in trails {
         if let Err(error) = app.store.link_audits(tenant, &records).await {
             tracing::error!(%error, "records were not linked");
-            // Those that are linked stay so when they are delivered again.
-            return BatchAnswer::failed_at(first.unwrap_or_default());
+            // Those of others are linked all the same, and stay so when they are delivered again. A shard counts on, so
+            // of its numbers the shorter is the earlier.
+            let is_earlier = failed.as_ref().is_none_or(|known| (first.len(), &first) < (known.len(), known));
+            failed = if is_earlier { Some(first) } else { failed };
         }
     }
-    BatchAnswer::default()
+    failed.map_or_else(BatchAnswer::default, BatchAnswer::failed_at)
 }

@@ -72,14 +72,22 @@ async fn by_password(app: &App, signer: &Signer, request: &Request, body: Body) 
     let org = body.org.filter(|org| !org.is_empty()).map(|org| OrgName::folded(&org));
     let person = person::check_password(app, request, &address, org.as_ref(), password).await?;
     let mut memberships = person::active_memberships(app, &person).await?;
-    if let Some(org) = org {
-        memberships.retain(|(tenant, _): &(Tenant, User)| tenant.org_name == org);
+    if let Some(org) = &org {
+        memberships.retain(|(tenant, _): &(Tenant, User)| tenant.org_name == *org);
     }
     match memberships.as_slice() {
         // Nothing is said of other organizations, so a wrong one looks like a wrong password.
-        [] => Err(ApiError::InvalidCredentials),
+        [] => {
+            let why = "No active user in the organization";
+            person::note_refusal(app, request, &address, &person, org.as_ref(), why).await?;
+            Err(ApiError::InvalidCredentials)
+        }
         [(tenant, user)] => {
-            person::check_age(app, &address, &person, tenant).await?;
+            if let Err(error) = person::check_age(app, &address, &person, tenant).await {
+                let org = Some(&tenant.org_name);
+                person::note_refusal(app, request, &address, &person, org, "The password has ended").await?;
+                return Err(error);
+            }
             let hash = person.password_hash.as_deref().unwrap_or_default();
             let proof = Proof::Password { address: address.canonical(), hash };
             sign_in::answer(app, signer, request, user, proof).await

@@ -4,6 +4,8 @@
 //! after `Bearer`. There must be exactly one: two, or one repeated, is refused, and no bad one is passed over for a
 //! good one. The cookie counts only when there is none of these and the request comes from our own pages.
 
+use std::time::Duration;
+
 use domain::{
     ApiKey, Permission, Principal, ProjectUid, User,
     api_key::{ApiKeyValue, LastUse, USE_RESOLUTION},
@@ -26,6 +28,9 @@ use crate::{
 pub const COOKIE: &str = "__Host-Authorization";
 
 const API_KEY: &str = "apikey";
+
+/// How long a request waits for the note of a key's use to be written: it can go without.
+const NOTE_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// Why a credential was refused: for the log, never for the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -91,8 +96,11 @@ async fn note_key_use(app: &App, request: &Request, key: &ApiKey) {
     }
     let last_use =
         LastUse { at: now, source: http::source_address(request), user_agent: shown_agent(audit::user_agent(request)) };
-    if let Err(error) = app.store.note_api_key_use(key, &last_use, now - USE_RESOLUTION).await {
-        tracing::warn!(%error, "the use of a key was not noted");
+    let noted = app.store.note_api_key_use(key, &last_use, now - USE_RESOLUTION);
+    match tokio::time::timeout(NOTE_TIMEOUT, noted).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "the use of a key was not noted"),
+        Err(_) => tracing::warn!("the use of a key was not noted in time"),
     }
 }
 

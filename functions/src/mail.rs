@@ -176,6 +176,28 @@ pub fn api_key_created(app: &App, key: &ApiKey, by: &str) -> Letter {
     letter(app, "A new API key in your name", &[intro], links, closing)
 }
 
+/// That somebody else has changed the end of a key.
+pub fn expiry_changed(app: &App, key: &ApiKey, by: &str) -> Letter {
+    let at = key.expires_at.day_and_time_in_words();
+    let intro = format!("{by} has changed the end of your API key \"{}\": it expires on {at}.", key.name.as_str());
+    about_key(app, "Another end of your API key", intro)
+}
+
+/// That somebody else has taken a key back into use.
+pub fn reactivated(app: &App, key: &ApiKey, by: &str) -> Letter {
+    let at = key.expires_at.day_and_time_in_words();
+    let intro = format!("{by} has re-activated your API key \"{}\". It expires on {at}.", key.name.as_str());
+    about_key(app, "Your API key is active again", intro)
+}
+
+fn about_key(app: &App, subject: &str, intro: String) -> Letter {
+    let links = vec![("See your API keys".to_owned(), format!("{}/api-keys", app.settings.public_url))];
+    letter(app, subject, &[intro], links, "What it may do has not changed: whatever you may.")
+}
+
+/// Keys that a digest names; nobody reads more, and an item of the table has its limit.
+const MAX_LINES: usize = 100;
+
 /// A key in a digest.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Expiring {
@@ -205,7 +227,10 @@ pub fn digest(app: &App, keys: &[Expiring], now: Timestamp) -> Letter {
         several => format!("{} API keys expire", several.len()),
     };
     let intro = "These API keys come to their end. What uses them is refused from that moment on.".to_owned();
-    let paragraphs: Vec<String> = [intro].into_iter().chain(keys.iter().map(line)).collect();
+    let more = keys.len().saturating_sub(MAX_LINES);
+    let rest = (more > 0).then(|| format!("… and {more} more, which the list of API keys shows."));
+    let named = keys.iter().take(MAX_LINES).map(line);
+    let paragraphs: Vec<String> = [intro].into_iter().chain(named).chain(rest).collect();
     let links = vec![("Extend or replace them".to_owned(), format!("{}/api-keys", app.settings.public_url))];
     letter(
         app,
@@ -234,7 +259,7 @@ pub fn one_time(app: &App, address: &EmailAddress, purpose: Purpose) -> (OneTime
     (token, once)
 }
 
-/// Puts a letter into the outbox, unless the address got one of this kind a moment ago.
+/// Puts a letter into the outbox, unless the address got one of this kind a moment ago. Whether it did so.
 ///
 /// - `record`: what the audit trail says of it.
 /// - `is_wanted`: whether there is anybody to write to; if not, the same work is done without a mail.
@@ -250,7 +275,7 @@ pub async fn send(
     once: Option<&OneTime>,
     record: Option<&Record>,
     is_wanted: bool,
-) -> Result<(), ApiError> {
+) -> Result<bool, ApiError> {
     let mail = letter.into_mail(app, to)?;
     let posted = PostedMail { address: to.canonical(), kind: kind.as_str(), mail: &mail, once, record };
     let now = app.clock.now();

@@ -38,27 +38,34 @@ pub async fn check_password(
     let queued = app.hasher.queue()?;
     let person = begin_attempt(app, address.canonical()).await?;
     if !queued.verify(password, person.password_hash.clone()).await? {
-        note_wrong_password(app, request, address, &person, org).await?;
+        let content = format!("Wrong password, attempt {} in a row", person.attempts.count + 1);
+        note_refusal(app, request, address, &person, org, &content).await?;
         return Err(ApiError::InvalidCredentials);
     }
     app.store.forget_attempts(address.canonical()).await?;
     Ok(person)
 }
 
-async fn note_wrong_password(
+/// Leaves a record of a sign-in that was refused, in the organization that was meant or the first that the person belongs
+/// to; for nobody the same work is done.
+///
+/// # Errors
+///
+/// [`ApiError::Unavailable`].
+pub async fn note_refusal(
     app: &App,
     request: &Request,
     address: &EmailAddress,
     person: &Person,
     org: Option<&OrgName>,
+    content: &str,
 ) -> Result<(), ApiError> {
     let meant = person.accepted().find(|membership| org.is_some_and(|org| membership.org_name == *org));
     let membership = meant.or_else(|| person.accepted().next());
     let somebody = membership.cloned().unwrap_or_else(nobody);
     let trail = Trail::of_member(app, request, address.canonical(), &somebody, Means::None);
     let resource = Resource::member(somebody.user, address.canonical());
-    let content = format!("Wrong password, attempt {} in a row", person.attempts.count + 1);
-    let record = trail.record(Action::Activity, resource, "Sign-in refused", content);
+    let record = trail.record(Action::Activity, resource, "Sign-in refused", content.to_owned());
     Ok(app.store.note(&record, membership.is_some()).await?)
 }
 
@@ -133,7 +140,8 @@ pub async fn check_age(app: &App, address: &EmailAddress, person: &Person, tenan
         Age::EndsSoon(ends_at) => {
             let address = &mail_address(person, address);
             let letter = mail::password_ends(app, &tenant.org_name, ends_at);
-            mail::send(app, address, mail::Kind::PasswordEnds, letter, None, None, true).await
+            mail::send(app, address, mail::Kind::PasswordEnds, letter, None, None, true).await?;
+            Ok(())
         }
         Age::Ended => {
             let address = &mail_address(person, address);

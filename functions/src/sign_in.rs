@@ -61,14 +61,22 @@ pub(crate) async fn answer(
             (Means::Token { session: session.uid, api_key: None }, "by switching from another organization")
         }
     };
-    let record = [audit::Trail::of_user(app, request, user, means).record(
+    let mut records = vec![audit::Trail::of_user(app, request, user, means).record(
         Action::Activity,
         Resource::session(session.uid),
         "Signed in",
         format!("{} signed in {how}", user.name()),
     )];
-    match app.store.on_record(&record).begin_session(&session, user, proof).await {
-        Ok(()) => Ok(audit::stated(answer, &record[0])),
+    if let Proof::Session { session, user: source } = proof
+        && source.tenant != user.tenant
+    {
+        let means = Means::Token { session: session.uid, api_key: None };
+        let content = format!("{} switched to another organization", source.name());
+        let trail = audit::Trail::of_user(app, request, source, means);
+        records.push(trail.record(Action::Activity, Resource::session(session.uid), "Session ended", content));
+    }
+    match app.store.on_record(&records).begin_session(&session, user, proof).await {
+        Ok(()) => Ok(audit::stated(answer, &records[0])),
         Err(StoreError::Conflict) => Err(ApiError::InvalidCredentials),
         Err(error) => Err(error.into()),
     }

@@ -275,7 +275,8 @@ pub(crate) async fn rotate(app: &App, sealer: &Sealer, at_once: bool, report: &m
     records.sort_by_key(|record| record.used_from);
     // An installation that nobody has signed in to yet has none, and gets one with the first token.
     let Some(newest) = records.last() else { return Ok(()) };
-    if at_once || newest.created_at + ROTATE_AFTER <= now {
+    // One that is published and does not sign yet is the answer to an earlier call.
+    if at_once && newest.used_from <= now || newest.created_at + ROTATE_AFTER <= now {
         match create(app, sealer, next_kid(&newest.kid), now + PUBLISH_BEFORE).await {
             Ok(_) => report.signing_keys_made += 1,
             // Another call has made it.
@@ -293,15 +294,19 @@ pub(crate) async fn rotate(app: &App, sealer: &Sealer, at_once: bool, report: &m
 
 /// Removes a signing key that somebody else may know, with all tokens of it, and sees to it that another one signs.
 ///
-/// Instances that have read the keys a moment ago go on with them for [`MAX_AGE`] at the most.
+/// Instances that have read the keys a moment ago go on with them for [`MAX_AGE`] at the most, those that sign too, whose
+/// tokens the others refuse.
 ///
 /// # Errors
 ///
 /// As in [`SigningError`].
 pub(crate) async fn revoke(app: &App, sealer: &Sealer, kid: &str, report: &mut Report) -> Result<(), SigningError> {
     let now = app.clock.now();
-    let others = app.store.signing_keys().await?.into_iter().filter(|record| record.kid != kid);
-    if !others.into_iter().any(|record| record.used_from <= now) {
+    let mut records = app.store.signing_keys().await?;
+    records.sort_by_key(|record| record.used_from);
+    let is_newest = records.last().is_some_and(|newest| newest.kid == kid);
+    // An older one must not become the newest again, or the next rotation would give its successor the name of this one.
+    if is_newest || in_use(records, now).is_some_and(|record| record.kid == kid) {
         create(app, sealer, random_kid(app), now).await?;
         report.signing_keys_made += 1;
     }

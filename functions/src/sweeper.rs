@@ -11,7 +11,7 @@ use domain::{
     api_key::NOTICE_DAYS,
     audit::{Action, Resource},
 };
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use futures_util::{StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 use store::{ExpiringKey, StoreError};
 
@@ -27,6 +27,8 @@ use crate::{
 const LOOK_BACK_DAYS: i64 = 32;
 /// Days whose digests are caught up on, should the schedule have stood still.
 const CATCH_UP_DAYS: i64 = 7;
+/// People whose notes are read at once.
+const AT_A_TIME: usize = 100;
 /// Keys that are written at once.
 const AT_ONCE: usize = 8;
 
@@ -77,40 +79,58 @@ pub enum SweepError {
 ///
 /// As in [`SweepError`]; what was done until then stays done.
 pub async fn handle(app: &App, sealer: &Sealer, event: Event) -> Result<Report, SweepError> {
+    // One moment for all of it, or a day could end in between.
+    let now = app.clock.now();
     let mut report = Report::default();
-    if let Some(kid) = &event.revoke {
-        signing::revoke(app, sealer, kid, &mut report).await?;
-    }
-    signing::rotate(app, sealer, event.rotate, &mut report).await?;
+    // What goes wrong with one of them does not keep the others from being done.
+    let keys = replace_signing_keys(app, sealer, &event, &mut report).await;
     // Before keys leave the index, since those that end today are told of.
-    send_digests(app, &mut report).await?;
-    expire(app, &mut report).await?;
+    let digests = send_digests(app, now, &mut report).await;
+    let expired = expire(app, now, &mut report).await;
     tracing::info!(?report, "swept");
+    keys?;
+    digests?;
+    expired?;
     Ok(report)
 }
 
+async fn replace_signing_keys(
+    app: &App,
+    sealer: &Sealer,
+    event: &Event,
+    report: &mut Report,
+) -> Result<(), SweepError> {
+    if let Some(kid) = &event.revoke {
+        signing::revoke(app, sealer, kid, report).await?;
+    }
+    Ok(signing::rotate(app, sealer, event.rotate, report).await?)
+}
+
 /// Makes inactive what has expired.
-async fn expire(app: &App, report: &mut Report) -> Result<(), SweepError> {
-    let now = app.clock.now();
+async fn expire(app: &App, now: Timestamp, report: &mut Report) -> Result<(), SweepError> {
+    let mut failed = None;
     for day in now.day() - LOOK_BACK_DAYS..=now.day() {
         let mut start = None;
         loop {
             let page = app.store.keys_expiring_on(day, now, start).await?;
             report.read += page.keys.len();
             report.pages += 1;
-            let expired: Vec<bool> = stream::iter(page.keys)
-                .map(|key| expire_one(app, key, now))
-                .buffer_unordered(AT_ONCE)
-                .try_collect()
-                .await?;
-            report.expired += expired.into_iter().filter(|expired| *expired).count();
+            let done: Vec<_> =
+                stream::iter(page.keys).map(|key| expire_one(app, key, now)).buffer_unordered(AT_ONCE).collect().await;
+            for expired in done {
+                match expired {
+                    Ok(expired) => report.expired += usize::from(expired),
+                    // The others are not to wait for it.
+                    Err(error) => failed = Some(error),
+                }
+            }
             start = page.next;
             if start.is_none() {
                 break;
             }
         }
     }
-    Ok(())
+    failed.map_or(Ok(()), |error| Err(error.into()))
 }
 
 async fn expire_one(app: &App, key: ExpiringKey, now: Timestamp) -> Result<bool, StoreError> {
@@ -125,8 +145,8 @@ async fn expire_one(app: &App, key: ExpiringKey, now: Timestamp) -> Result<bool,
 }
 
 /// Tells people of their keys that expire in 30, 7 and 1 days and today, one mail a day for each person.
-async fn send_digests(app: &App, report: &mut Report) -> Result<(), SweepError> {
-    let today = app.clock.now().day();
+async fn send_digests(app: &App, now: Timestamp, report: &mut Report) -> Result<(), SweepError> {
+    let today = now.day();
     let next = app.store.digests_done().await?.map_or(today, |done| done + 1);
     if next > today {
         return Ok(());
@@ -137,18 +157,49 @@ async fn send_digests(app: &App, report: &mut Report) -> Result<(), SweepError> 
             read_due(app, day, days, &mut due, report).await?;
         }
     }
-    for (address, (email, keys)) in letters(app, due).await? {
-        let keys: Vec<Expiring> = keys.into_iter().collect();
-        let letter = mail::digest(app, &keys, app.clock.now());
-        let mail = mail::outgoing(app, &email, letter).map_err(SweepError::Mail)?;
-        report.digests += usize::from(app.store.post_digest(&address, today, &mail).await?);
+    let letters: Vec<_> = letters(app, due).await?.into_iter().collect();
+    let mut failed = None;
+    for some in letters.chunks(AT_A_TIME) {
+        let addresses: Vec<&str> = some.iter().map(|(address, _)| address.as_str()).collect();
+        let told = app.store.digests_of(&addresses).await?;
+        for (address, (email, keys)) in some {
+            let told = told.get(address).copied();
+            // What an earlier run has told them, before it broke off or before midnight, is not told again.
+            let new = keys.iter().filter(|(day, _)| told.is_none_or(|told| told < *day));
+            let keys: Vec<Expiring> = new.map(|(_, key)| key.clone()).collect::<BTreeSet<_>>().into_iter().collect();
+            if keys.is_empty() {
+                continue;
+            }
+            match post_digest(app, address, email, &keys, now, told).await {
+                Ok(posted) => report.digests += usize::from(posted),
+                Err(error) => failed = Some(error),
+            }
+        }
     }
-    Ok(app.store.note_digests_done(today).await?)
+    match failed {
+        None => Ok(app.store.note_digests_done(today).await?),
+        Some(error) => Err(error),
+    }
+}
+
+async fn post_digest(
+    app: &App,
+    address: &str,
+    email: &EmailAddress,
+    keys: &[Expiring],
+    now: Timestamp,
+    told: Option<i64>,
+) -> Result<bool, SweepError> {
+    let letter = mail::digest(app, keys, now);
+    let mail = mail::outgoing(app, email, letter).map_err(SweepError::Mail)?;
+    Ok(app.store.post_digest(address, told, now.day(), &mail).await?)
 }
 
 /// A key that somebody is to be told of.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Due {
+    /// The day on which they are to be told.
+    day: i64,
     expires_at: Timestamp,
     tenant: TenantUid,
     name: String,
@@ -171,7 +222,7 @@ async fn read_due(
         // Whoever has made a key on this very day knows when it ends.
         let told = page.keys.into_iter().filter(|key| key.is_active && key.created_at.day() < day);
         for ExpiringKey { user, tenant, name, expires_at, .. } in told {
-            due.entry(user).or_default().insert(Due { expires_at, tenant, name });
+            due.entry(user).or_default().insert(Due { day, expires_at, tenant, name });
         }
         start = page.next;
         if start.is_none() {
@@ -180,8 +231,8 @@ async fn read_due(
     }
 }
 
-/// To whom which keys are told, by canonical address.
-type Letters = BTreeMap<String, (EmailAddress, BTreeSet<Expiring>)>;
+/// To whom which keys are told, by canonical address; each with the day on which that is due.
+type Letters = BTreeMap<String, (EmailAddress, BTreeSet<(i64, Expiring)>)>;
 
 async fn letters(app: &App, due: BTreeMap<UserUid, BTreeSet<Due>>) -> Result<Letters, SweepError> {
     let uids: Vec<UserUid> = due.keys().copied().collect();
@@ -208,18 +259,18 @@ async fn letters(app: &App, due: BTreeMap<UserUid, BTreeSet<Due>>) -> Result<Let
                 name: key.name,
             };
             for admin in admins.iter().filter(|admin| admin.uid != user.uid) {
-                add(&mut letters, admin, Expiring { user: Some(user.name()), ..own.clone() });
+                add(&mut letters, admin, key.day, Expiring { user: Some(user.name()), ..own.clone() });
             }
-            add(&mut letters, user, own);
+            add(&mut letters, user, key.day, own);
         }
     }
     Ok(letters)
 }
 
-fn add(letters: &mut Letters, reader: &User, key: Expiring) {
+fn add(letters: &mut Letters, reader: &User, day: i64, key: Expiring) {
     // An address that was taken once and is none now: there is nobody to write to.
     let Ok(email) = person::address_of(reader) else { return };
-    letters.entry(email.canonical().to_owned()).or_insert_with(|| (email, BTreeSet::new())).1.insert(key);
+    letters.entry(email.canonical().to_owned()).or_insert_with(|| (email, BTreeSet::new())).1.insert((day, key));
 }
 
 async fn admins(app: &App, tenant: TenantUid) -> Result<Vec<User>, StoreError> {

@@ -10,11 +10,14 @@ pub mod set_state;
 pub mod update;
 
 use domain::{ApiKey, Permission, PermissionSet, Principal};
+use store::OutgoingMail;
 
 use crate::{
     ApiError, App,
     http::{self, Request},
+    mail::{self, Letter},
     openapi::Operation,
+    person,
 };
 
 pub(crate) fn operations() -> Vec<Operation> {
@@ -46,6 +49,23 @@ async fn permitted(
     let key = app.store.api_key(principal.user.tenant, http::uid(request)?).await?;
     let key = key.filter(|key| principal.may(Permission::ApiKeyGet, key.user)).ok_or(ApiError::NotFound)?;
     if principal.may(permission, key.user) { Ok(key) } else { Err(ApiError::Forbidden(permission)) }
+}
+
+/// What the user of a key hears when somebody else changes how long it lives.
+///
+/// - `letter`: says it, given the key and who did it.
+async fn notice(
+    app: &App,
+    principal: &Principal,
+    key: &ApiKey,
+    letter: fn(&App, &ApiKey, &str) -> Letter,
+) -> Result<Option<OutgoingMail>, ApiError> {
+    if principal.user.uid == key.user {
+        return Ok(None);
+    }
+    let Some(user) = app.store.user(key.tenant, key.user).await? else { return Ok(None) };
+    let letter = letter(app, key, &principal.user.name());
+    Ok(Some(mail::outgoing(app, &person::address_of(&user)?, letter)?))
 }
 
 /// Whether the caller may give the key more life than it has, by a later expiry or by re-activating it: not if its

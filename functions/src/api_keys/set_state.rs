@@ -10,6 +10,7 @@ use super::json;
 use crate::{
     ApiError, App, audit, caller,
     http::{self, Request, Response},
+    mail,
 };
 
 /// Handles the request. Setting the state that a key has is no error.
@@ -45,7 +46,8 @@ async fn reactivate(app: &App, request: &Request, principal: &Principal) -> Resu
         return Ok(http::no_content());
     }
     let record = [record(app, request, principal, &key, "re-activated")];
-    app.store.on_record(&record).reactivate_api_key(&key, &after).await?;
+    let notice = super::notice(app, principal, &after, mail::reactivated).await?;
+    app.store.on_record(&record).reactivate_api_key(&key, &after, notice.as_ref()).await?;
     Ok(audit::stated(http::no_content(), &record[0]))
 }
 

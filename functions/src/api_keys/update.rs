@@ -10,6 +10,7 @@ use super::json;
 use crate::{
     ApiError, App, audit, caller,
     http::{self, Request, Response},
+    mail,
 };
 
 /// Handles the request. What it does not name stays as it is; value and user never change.
@@ -23,6 +24,9 @@ pub async fn handle(app: &App, request: Request) -> Result<Response, ApiError> {
     for _ in 0..super::ATTEMPTS {
         let before = super::permitted(app, &request, &principal, Permission::ApiKeyUpdate).await?;
         let after = before.clone().update(entity.update()?, app.clock.now())?;
+        if !after.differs_from(&before) {
+            return Ok(http::no_content());
+        }
         if after.expires_at > before.expires_at {
             super::check_may_prolong(app, &principal, &before).await?;
         }
@@ -33,7 +37,9 @@ pub async fn handle(app: &App, request: Request) -> Result<Response, ApiError> {
             "API key changed",
             changes(&before, &after),
         )];
-        match app.store.on_record(&record).replace_api_key(&before, &after).await {
+        let notice = super::notice(app, &principal, &after, mail::expiry_changed).await?;
+        let notice = notice.filter(|_| after.expires_at != before.expires_at);
+        match app.store.on_record(&record).replace_api_key(&before, &after, notice.as_ref()).await {
             Ok(()) => return Ok(audit::stated(http::no_content(), &record[0])),
             // It met another change of the key: see what the key is now and change that.
             Err(ReplaceRefused::Store(StoreError::Conflict)) => {}
@@ -54,9 +60,6 @@ fn changes(before: &ApiKey, after: &ApiKey) -> String {
     }
     if before.annotations != after.annotations {
         changes.push("description or other annotations".to_owned());
-    }
-    if changes.is_empty() {
-        changes.push("nothing".to_owned());
     }
     format!("Key {} changed: {}", before.name.as_str(), changes.join(", "))
 }

@@ -161,7 +161,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         }
         (Some(Command::Export), _) => export(&service, &mut io::BufWriter::new(io::stdout())).await?,
         (Some(Command::Audit { what: Audit::Export { org } }), _) => {
-            export_trail(&service, &org, &mut io::BufWriter::new(io::stdout())).await?;
+            export_trail(&service, &org, clock.now(), &mut io::BufWriter::new(io::stdout())).await?;
         }
         (Some(Command::Audit { what: Audit::Verify { .. } }), _) => unreachable!("it needs no tables"),
         (Some(Command::Rotate { revoke }), _) => {
@@ -200,7 +200,7 @@ fn verify(file: &Path) -> Result<(), Box<dyn Error>> {
     let export = std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
     let Verified { count, first_seq, head } = audit::verify(&export)?;
     println!(
-        "{count} records from number {first_seq} on, none changed, moved or taken out; the chain ends at {} with {}",
+        "{count} records, from number {first_seq} of the chain on, none changed, moved or taken out; the chain ends at {} with {}",
         head.seq, head.hash
     );
     Ok(())

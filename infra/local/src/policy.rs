@@ -106,12 +106,13 @@ pub fn accesses(operation: &str, body: &Value) -> Vec<Access> {
     }
 }
 
-/// The attributes that an update names: those of its key, and those that it stands other names for. No expression of ours
+/// The attributes that a write names: those of its key or item, and those that it stands other names for. No expression of ours
 /// names one in any other way, but for the key.
 fn attributes(call: &Value) -> Vec<String> {
     let key = call["Key"].as_object().into_iter().flatten().map(|(name, _)| name.clone());
+    let put = call["Item"].as_object().into_iter().flatten().map(|(name, _)| name.clone());
     let named = call["ExpressionAttributeNames"].as_object().into_iter().flatten();
-    key.chain(named.filter_map(|(_, name)| name.as_str().map(ToOwned::to_owned))).collect()
+    key.chain(put).chain(named.filter_map(|(_, name)| name.as_str().map(ToOwned::to_owned))).collect()
 }
 
 /// The partition key that a call names: of `pk`, the only one that a condition of ours is about.

@@ -236,23 +236,31 @@ impl Service {
     ///
     /// [`BackendError`].
     pub async fn find_undelivered(&self) -> Result<(), BackendError> {
-        let scan = json!({
+        let unlinked = json!({
             "TableName": self.table_names().audits,
-            "FilterExpression": "begins_with(pk, :tenant) AND attribute_not_exists(seq)",
-            "ExpressionAttributeValues": { ":tenant": { "S": "TENANT#" } },
+            "FilterExpression": "begins_with(pk, :start) AND attribute_not_exists(seq)",
+            "ExpressionAttributeValues": { ":start": { "S": "TENANT#" } },
         });
-        let found = self.backend.execute("Scan", &scan).await?;
-        let records = found["Items"].as_array().cloned().unwrap_or_default();
-        self.posted.put(Images { records, ..Images::default() });
-        let scan = json!({
+        let unsent = json!({
             "TableName": self.table_names().tenants,
-            "FilterExpression": "begins_with(pk, :mail)",
-            "ExpressionAttributeValues": { ":mail": { "S": "MAIL#" } },
+            "FilterExpression": "begins_with(pk, :start)",
+            "ExpressionAttributeValues": { ":start": { "S": "MAIL#" } },
         });
-        let found = self.backend.execute("Scan", &scan).await?;
-        let mails = found["Items"].as_array().cloned().unwrap_or_default();
-        self.posted.put(Images { mails, ..Images::default() });
+        let (records, mails) = (self.scan(unlinked).await?, self.scan(unsent).await?);
+        self.posted.put(Images { mails, records });
         Ok(())
+    }
+
+    async fn scan(&self, mut request: Value) -> Result<Vec<Value>, BackendError> {
+        let mut found = Vec::new();
+        loop {
+            let page = self.backend.execute("Scan", &request).await?;
+            found.extend(page["Items"].as_array().into_iter().flatten().cloned());
+            match &page["LastEvaluatedKey"] {
+                Value::Null => return Ok(found),
+                last => request["ExclusiveStartKey"] = last.clone(),
+            }
+        }
     }
 }
 

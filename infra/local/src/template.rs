@@ -140,8 +140,12 @@ fn resource_name(resource: &Value) -> String {
 
 /// One of the two conditions that the template uses: which partitions a statement is about, and which attributes.
 fn condition(statement: &Value, operator: &str, key: &str) -> Option<Vec<String>> {
-    const KNOWN: [(&str, &str); 2] =
-        [("ForAllValues:StringLike", "dynamodb:LeadingKeys"), ("ForAllValues:StringEquals", "dynamodb:Attributes")];
+    const KNOWN: [(&str, &str); 3] = [
+        ("ForAllValues:StringLike", "dynamodb:LeadingKeys"),
+        ("ForAllValues:StringEquals", "dynamodb:Attributes"),
+        // That attributes are named at all, which is checked wherever they are.
+        ("Null", "dynamodb:Attributes"),
+    ];
     for (operator, compared) in statement["Condition"].as_object().into_iter().flatten() {
         let keys = compared.as_object().expect("an operator compares something");
         for key in keys.keys() {

@@ -153,11 +153,18 @@ impl Recorded<'_> {
 
     /// Replaces `before`, as it was read, by `after`.
     ///
+    /// - `mail`: who should hear of it.
+    ///
     /// # Errors
     ///
     /// [`StoreError::Conflict`] if the key changed or was removed since, [`ReplaceRefused::DuplicateName`] if another
     /// key of the user has the new name.
-    pub async fn replace_api_key(&self, before: &ApiKey, after: &ApiKey) -> Result<(), ReplaceRefused> {
+    pub async fn replace_api_key(
+        &self,
+        before: &ApiKey,
+        after: &ApiKey,
+        mail: Option<&OutgoingMail>,
+    ) -> Result<(), ReplaceRefused> {
         let after = ApiKey { version: before.version + 1, ..after.clone() };
         let row = ApiKeyRow::from(&after);
         let mut change = Change {
@@ -192,10 +199,21 @@ impl Recorded<'_> {
                 (":read", number(before.version)),
             ],
         };
+        // The sweeper does not raise the version. Who gives a key more time wins against it, everybody else does not.
+        if after.expires_at <= before.expires_at {
+            change.condition.push_str(" AND #active = :active_before");
+            change.values.push((":active_before", AttributeValue::Bool(before.is_active)));
+        }
+        if after.is_active && !before.is_active {
+            change.condition.push_str(" AND attribute_exists(#day)");
+            change.names.push(("#day", item::EXPIRY_DAY));
+        }
         // With more time it is the sweeper's again; without, it stays swept if it was.
         if after.expires_at != before.expires_at {
             change.expression.push_str(", #day = :day");
-            change.names.push(("#day", item::EXPIRY_DAY));
+            if !change.names.contains(&("#day", item::EXPIRY_DAY)) {
+                change.names.push(("#day", item::EXPIRY_DAY));
+            }
             change.values.push((":day", number(after.expires_at.day())));
         }
         // The index item and the held name are written whole: the table may have removed them already, if the key
@@ -206,6 +224,7 @@ impl Recorded<'_> {
         if before.name.folded() != after.name.folded() {
             writes.push(self.release_name(before));
         }
+        writes.extend(mail.map(item::of_mail).transpose()?.map(|mail| self.put_new(mail)));
         match self.transact(writes).await {
             Ok(()) => Ok(()),
             Err(Cancelled::Condition { at: AT_NAME, .. }) => Err(ReplaceRefused::DuplicateName),
@@ -218,8 +237,13 @@ impl Recorded<'_> {
     /// # Errors
     ///
     /// [`StoreError::Conflict`] otherwise.
-    pub async fn reactivate_api_key(&self, before: &ApiKey, after: &ApiKey) -> Result<(), StoreError> {
-        match self.replace_api_key(before, after).await {
+    pub async fn reactivate_api_key(
+        &self,
+        before: &ApiKey,
+        after: &ApiKey,
+        mail: Option<&OutgoingMail>,
+    ) -> Result<(), StoreError> {
+        match self.replace_api_key(before, after, mail).await {
             Ok(()) => Ok(()),
             // The name that it has held all the time can only be another's if the table has removed it.
             Err(ReplaceRefused::DuplicateName) => Err(StoreError::Conflict),

@@ -92,6 +92,9 @@ pub(crate) fn once(digest: &str) -> ItemKey {
     ItemKey::new(format!("ONCE#{digest}"), "ONCE")
 }
 
+/// What the partition of the mails to an address begins with.
+pub(crate) const MAILED: &str = "MAILED#";
+
 /// That a mail of a kind was posted to an address a moment ago.
 pub(crate) fn mailed(address: &str, kind: &str) -> ItemKey {
     ItemKey::new(format!("MAILED#{address}"), kind)
@@ -106,9 +109,9 @@ pub(crate) fn mail(uid: &str) -> ItemKey {
     ItemKey::new(format!("MAIL#{uid}"), "MAIL")
 }
 
-/// That the digest of a day was posted to an address.
-pub(crate) fn digest(address: &str, day: i64) -> ItemKey {
-    ItemKey::new(format!("MAILED#{address}"), format!("DIGEST#{day}"))
+/// Of which day an address has got the last digest.
+pub(crate) fn digest(address: &str) -> ItemKey {
+    ItemKey::new(format!("{MAILED}{address}"), "DIGEST")
 }
 
 /// How far the digests have come.

@@ -229,7 +229,7 @@ impl Store {
     }
 
     /// Puts a mail of a kind into the outbox, with the one-time token that it carries, unless one of this kind was
-    /// posted to this address a moment ago.
+    /// posted to this address a moment ago. Whether it was.
     ///
     /// - `is_wanted`: otherwise the same is written where nobody looks, so that the work does not tell whether there is
     ///   anybody to write to.
@@ -244,7 +244,7 @@ impl Store {
         is_wanted: bool,
         now: Timestamp,
         again_from: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let mut writes = vec![self.put_mailed(posted.address, posted.kind, now, again_from)];
         writes.extend(posted.record.map(|record| self.put_audit_or_decoy(record, is_wanted)));
         let mut items = vec![item::of_mail(posted.mail)?];
@@ -257,7 +257,8 @@ impl Store {
             writes.push(self.put_new(item));
         }
         match self.transact(writes).await {
-            Ok(()) | Err(Cancelled::Condition { at: 0, .. }) => Ok(()),
+            Ok(()) => Ok(true),
+            Err(Cancelled::Condition { at: 0, .. }) => Ok(false),
             Err(cancelled) => Err(cancelled.into()),
         }
     }

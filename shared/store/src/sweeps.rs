@@ -1,5 +1,8 @@
 //! What the sweeper reads and writes: keys by the day on which they expire, and how far it has come.
 
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
 use domain::{ApiKeyUid, TenantUid, Timestamp, UserUid};
 use serde::Deserialize;
 
@@ -98,16 +101,49 @@ impl Store {
         })
     }
 
-    /// Puts the digest of a day into the outbox, unless the address has got it already. Whether it was put.
+    /// The last day of whose notices these addresses have been told, of those that were told any of late.
     ///
     /// # Errors
     ///
     /// [`StoreError::Unavailable`].
-    pub async fn post_digest(&self, address: &str, day: i64, mail: &OutgoingMail) -> Result<bool, StoreError> {
-        let mut sent = keys::digest(address, day).item();
+    pub async fn digests_of(&self, addresses: &[&str]) -> Result<HashMap<String, i64>, StoreError> {
+        let wanted = addresses.iter().map(|address| keys::digest(address).item()).collect();
+        let found = self.read_batch(&self.tables.tenants, wanted).await?;
+        let told = |found: &Item| {
+            let address = found.get("pk")?.as_s().ok()?.strip_prefix(keys::MAILED)?.to_owned();
+            Some((address, found.get("day")?.as_n().ok()?.parse().ok()?))
+        };
+        Ok(found.iter().filter_map(told).collect())
+    }
+
+    /// Puts the digest of a day into the outbox. Whether it was put: not if the address was told something meanwhile.
+    ///
+    /// - `told`: the day of the last one, as it was read.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`].
+    pub async fn post_digest(
+        &self,
+        address: &str,
+        told: Option<i64>,
+        day: i64,
+        mail: &OutgoingMail,
+    ) -> Result<bool, StoreError> {
+        let mut sent = keys::digest(address).item();
+        sent.insert("day".to_owned(), number(day));
         // Longer than a digest may be late.
         sent.insert("ttl".to_owned(), number((day + 40) * 86_400));
-        let writes = vec![self.put_new(sent), self.put_new(item::of_mail(mail)?)];
+        let put = Put::builder().table_name(&self.tables.tenants).set_item(Some(sent));
+        let put = match told {
+            None => put.condition_expression("attribute_not_exists(pk)"),
+            Some(told) => put
+                .condition_expression("#day = :told")
+                .expression_attribute_names("#day", "day")
+                .expression_attribute_values(":told", number(told)),
+        };
+        let put = TransactWriteItem::builder().put(put.build().expect("table and item are set")).build();
+        let writes = vec![put, self.put_new(item::of_mail(mail)?)];
         match self.transact(writes).await {
             Ok(()) => Ok(true),
             Err(Cancelled::Condition { at: 0, .. }) => Ok(false),
@@ -178,7 +214,8 @@ impl Store {
         stamp.values.push((":due", number(due_before.millis())));
         let index = keys::api_key_index(key.tenant, key.user, key.uid).item();
         let index = change(&self.tables.tenants, index, "attribute_exists(pk)");
-        match self.transact(vec![stamp.build(), index.build()]).await {
+        // Once: should it meet another one, that one notes the same.
+        match self.transact_once(vec![stamp.build(), index.build()]).await {
             Ok(()) | Err(Cancelled::Condition { .. }) => Ok(()),
             Err(cancelled) => Err(cancelled.into()),
         }

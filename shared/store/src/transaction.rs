@@ -85,6 +85,18 @@ impl Store {
         unreachable!("the loop ends by returning")
     }
 
+    /// The same, without another attempt when it meets another transaction.
+    pub(crate) async fn transact_once(&self, writes: Vec<TransactWriteItem>) -> Result<(), Cancelled> {
+        let sent = self.client.transact_write_items().set_transact_items(Some(writes)).send().await;
+        let Err(error) = sent else { return Ok(()) };
+        if let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error()
+            && let Some(failed) = failed_condition(cancelled.cancellation_reasons())
+        {
+            return Err(failed);
+        }
+        Err(StoreError::from(error).into())
+    }
+
     pub(crate) fn put_new(&self, item: Item) -> TransactWriteItem {
         let put = Put::builder()
             .table_name(&self.tables.tenants)

@@ -13,7 +13,7 @@ use crate::{
 
 async fn trail(stack: &Stack, org: &str) -> Vec<u8> {
     let mut export = Vec::new();
-    export_trail(&stack.service, org, &mut export).await.unwrap();
+    export_trail(&stack.service, org, stack.clock.now(), &mut export).await.unwrap();
     export
 }
 

@@ -364,9 +364,16 @@ fn duplicate_sweeps_of_many_processes_with_kills_leave_what_one_clean_run_leaves
 
     let mut child =
         latchkey(&stormy.0, &["--port", "0", "--dynamodb-port", "0"]).stderr(Stdio::null()).spawn().unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let line = lines.find_map(|line| line.ok().filter(|line| line.starts_with("DynamoDB answers on"))).unwrap();
-    let url = line.split([' ', ';']).find(|word| word.starts_with("http")).unwrap().to_owned();
+    let mut url = String::new();
+    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+        let line = line.unwrap();
+        if line.starts_with("DynamoDB answers on") {
+            url = line.split([' ', ';']).find(|word| word.starts_with("http")).unwrap().to_owned();
+        }
+        if line.starts_with("Latchkey is ready") {
+            break;
+        }
+    }
     let server = Running { child, port: 0, greeting: String::new() };
     let (next, killed) = (AtomicUsize::new(0), AtomicUsize::new(0));
     std::thread::scope(|scope| {

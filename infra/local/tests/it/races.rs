@@ -100,7 +100,10 @@ async fn a_re_activation_that_was_read_before_a_revoking_does_not_outlive_it() {
     // Between its read and its write a revoking is answered.
     assert_eq!(user.patch(&key.path(), json!({ "isActive": false })).await.status, 204);
     let after = read.clone().reactivate(stack.clock.now()).unwrap();
-    assert!(matches!(store.on_record(&[]).reactivate_api_key(&read, &after).await, Err(store::StoreError::Conflict)));
+    assert!(matches!(
+        store.on_record(&[]).reactivate_api_key(&read, &after, None).await,
+        Err(store::StoreError::Conflict)
+    ));
     assert_eq!(opens(&stack, "ApiKey", &key.value).await, 401);
 }
 

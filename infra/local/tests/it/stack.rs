@@ -14,7 +14,7 @@ use domain::{ApiKeyUid, RoleUid, Tenant, Timestamp, TokenUid, User, role};
 use dynoxide::Database;
 use functions::{
     app::{Clock, Entropy, Settings},
-    signing::Sealer,
+    signing::{Sealer, Signer},
 };
 use hyper::{HeaderMap, Method};
 use local::{
@@ -92,6 +92,11 @@ impl Stack {
         let service = Arc::new(service.await.unwrap());
         let gateway = Arc::new(Gateway::new(&service.template));
         Self { backend, table_prefix, sealer, service, gateway, clock_offset, clock, entropy: Entropy::system() }
+    }
+
+    /// Signs tokens as the functions do.
+    pub(crate) fn signer(&self) -> Signer {
+        Signer::new(self.sealer.clone())
     }
 
     pub(crate) fn advance(&self, span: Duration) {
@@ -316,8 +321,11 @@ impl Answer {
     /// What holds of every answer whatever was asked.
     fn check_form(&self, method: &Method, path: &str) {
         assert!(self.status < 500, "{method} answered {}: {}", self.status, self.text);
+        // Nobody is to keep anything but public documents, and the public keys only once there are some.
+        let is_public = ["/.well-known/jwks.json", "/v1/openapi.json"].contains(&path);
+        let kept = &self.headers["cache-control"];
+        assert!(kept == "no-store" || is_public && kept == "public, max-age=300", "{path}: {kept:?}");
         for (name, value) in [
-            ("cache-control", "no-store"),
             ("strict-transport-security", "max-age=63072000; includeSubDomains"),
             ("x-content-type-options", "nosniff"),
             ("referrer-policy", "no-referrer"),

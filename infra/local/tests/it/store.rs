@@ -80,9 +80,9 @@ async fn a_change_of_what_has_changed_is_refused() {
     let (stack, store, user) = user().await;
     let (read, value) = drawn(&stack, &user, "deploy");
     store.on_record(&[]).create_api_key(&read, &value.digest(), 20, None).await.unwrap();
-    store.on_record(&[]).replace_api_key(&read, &renamed(&read, "other")).await.unwrap();
+    store.on_record(&[]).replace_api_key(&read, &renamed(&read, "other"), None).await.unwrap();
     let before = stack.contents().await;
-    let again = store.on_record(&[]).replace_api_key(&read, &renamed(&read, "third")).await;
+    let again = store.on_record(&[]).replace_api_key(&read, &renamed(&read, "third"), None).await;
     assert!(matches!(again, Err(ReplaceRefused::Store(StoreError::Conflict))), "{again:?}");
     assert!(matches!(store.on_record(&[]).delete_api_key(&read).await, Err(StoreError::Conflict)));
     assert_eq!(stack.contents().await, before);
@@ -93,7 +93,7 @@ async fn a_change_of_what_has_changed_is_refused() {
     store.on_record(&[]).delete_api_key(&now).await.unwrap();
     assert!(matches!(store.on_record(&[]).delete_api_key(&now).await, Err(StoreError::Conflict)));
     assert!(matches!(store.on_record(&[]).revoke_api_key(&now).await, Err(StoreError::Conflict)));
-    let gone = store.on_record(&[]).replace_api_key(&now, &renamed(&now, "ghost")).await;
+    let gone = store.on_record(&[]).replace_api_key(&now, &renamed(&now, "ghost"), None).await;
     assert!(matches!(gone, Err(ReplaceRefused::Store(StoreError::Conflict))));
     invariants::check(&stack.contents().await);
 }
@@ -105,7 +105,11 @@ async fn extending_a_key_moves_the_end_of_all_its_items() {
     store.on_record(&[]).create_api_key(&key, &value.digest(), 20, None).await.unwrap();
     let later = stack.clock.now() + Duration::from_hours(48);
     let update = ApiKeyUpdate { expires_at: Some(later), ..ApiKeyUpdate::default() };
-    store.on_record(&[]).replace_api_key(&key, &key.clone().update(update, stack.clock.now()).unwrap()).await.unwrap();
+    store
+        .on_record(&[])
+        .replace_api_key(&key, &key.clone().update(update, stack.clock.now()).unwrap(), None)
+        .await
+        .unwrap();
     let ttl = (later.secs() + 30 * 86_400).to_string();
     let contents = stack.contents().await;
     let of_key = contents.lines().filter(|line| line.contains(&key.uid.to_string()));
@@ -173,7 +177,7 @@ async fn a_key_that_the_table_has_removed_in_part_can_be_extended_and_deleted() 
             ApiKeyUpdate { expires_at: Some(key.expires_at + Duration::from_hours(1)), ..ApiKeyUpdate::default() };
         store
             .on_record(&[])
-            .replace_api_key(&key, &key.clone().update(update, stack.clock.now()).unwrap())
+            .replace_api_key(&key, &key.clone().update(update, stack.clock.now()).unwrap(), None)
             .await
             .unwrap();
         invariants::check(&stack.contents().await);
@@ -194,10 +198,10 @@ async fn a_name_that_has_become_anothers_stays_anothers() {
     store.on_record(&[]).create_api_key(&new, &value.digest(), 20, None).await.unwrap();
     let update = ApiKeyUpdate { expires_at: Some(old.expires_at + Duration::from_hours(1)), ..ApiKeyUpdate::default() };
     let extended =
-        store.on_record(&[]).replace_api_key(&old, &old.clone().update(update, stack.clock.now()).unwrap()).await;
+        store.on_record(&[]).replace_api_key(&old, &old.clone().update(update, stack.clock.now()).unwrap(), None).await;
     assert!(matches!(extended, Err(ReplaceRefused::DuplicateName)), "{extended:?}");
     assert!(store.on_record(&[]).delete_api_key(&old).await.is_err(), "the name would go along");
-    let renamed = store.on_record(&[]).replace_api_key(&old, &renamed(&old, "other")).await;
+    let renamed = store.on_record(&[]).replace_api_key(&old, &renamed(&old, "other"), None).await;
     assert!(renamed.is_err(), "the name would be let go");
     assert_eq!(store.api_key(new.tenant, new.uid).await.unwrap(), Some(new));
 }

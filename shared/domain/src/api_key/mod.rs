@@ -199,7 +199,8 @@ impl ApiKey {
 
     /// Changes what may change of a key.
     ///
-    /// Sending back the expiry it has is no change, so that an expired key can still be renamed.
+    /// Sending back the expiry it has is no change, so that an expired key can still be renamed. With more time an expired
+    /// key does not open anything by itself: it has to be re-activated, whether the sweeper has been there or not.
     ///
     /// # Errors
     ///
@@ -213,9 +214,15 @@ impl ApiKey {
             name: update.name.unwrap_or(self.name),
             annotations: update.annotations.unwrap_or(self.annotations),
             expires_at,
+            is_active: self.is_active && now < self.expires_at,
             modified_at: now,
             ..self
         })
+    }
+
+    /// Whether this is the same key with the same life.
+    pub fn differs_from(&self, before: &Self) -> bool {
+        self.name != before.name || self.annotations != before.annotations || self.expires_at != before.expires_at
     }
 
     /// Takes the key out of use until it is re-activated. Revoking twice is no error.
@@ -304,7 +311,8 @@ pub(crate) mod tests {
         assert!(api_key().update(with_expiry(LATER), LATER).is_ok());
         assert_eq!(api_key().update(with_expiry(past), LATER), Err(ApiKeyRefused::ExpiryInPast));
         let extended = api_key().update(with_expiry(Timestamp::from_millis(LATER.millis() + 1)), LATER).unwrap();
-        assert!(extended.is_usable(LATER));
+        assert!(!extended.is_usable(LATER), "it has to be re-activated");
+        assert!(extended.reactivate(LATER).unwrap().is_usable(LATER));
     }
 
     #[test]
