@@ -196,7 +196,7 @@ pub(super) async fn list(console: Console<'_>, session: &Session, whose: Whose) 
 
     let count = rows.len();
     let number: usize = query.text("page").parse().unwrap_or(1).max(1);
-    let start = ((number - 1) * PAGE).min(count);
+    let start = (number - 1).saturating_mul(PAGE).min(count);
     let end = (start + PAGE).min(count);
     let rows: Vec<Row> = rows.drain(start..end).collect();
     let url = |number: usize, sort: &str| {
@@ -241,7 +241,7 @@ pub(super) async fn list(console: Console<'_>, session: &Session, whose: Whose) 
         has_previous: start > 0,
         previous_url: url(number.saturating_sub(1), &sort),
         has_next: end < count,
-        next_url: url(number + 1, &sort),
+        next_url: url(number.saturating_add(1), &sort),
         search,
         sort,
         page: shell,
