@@ -8,7 +8,7 @@ use super::Console;
 use crate::{
     ApiError, api_keys, audit, authenticate,
     http::{self, Response},
-    organizations, passwords, revoke_tokens, sign_up, users,
+    organizations, passwords, revoke_tokens, roles, sign_up, users,
 };
 
 /// A call that is being put together.
@@ -94,6 +94,8 @@ impl Call {
             }
             path if path.starts_with("/v1/auth/") => Box::pin(organizations::handle(app, signer, request)).await,
             path if path.starts_with("/v1/tenants/signup") => Box::pin(sign_up::handle(app, request)).await,
+            path if path.contains("/password/") => Box::pin(passwords::handle(app, request)).await,
+            path if path.starts_with("/v1/roles") => Box::pin(roles::handle(app, request)).await,
             path if path.starts_with("/v1/users") => Box::pin(users::handle(app, request)).await,
             _ => Err(ApiError::NotFound),
         }

@@ -194,16 +194,12 @@ pub(super) async fn list(console: Console<'_>, session: &Session, whose: Whose) 
     });
     sort_rows(&mut rows, &sort);
 
-    let count = rows.len();
-    let number: usize = query.text("page").parse().unwrap_or(1).max(1);
-    let start = (number - 1).saturating_mul(PAGE).min(count);
-    let end = (start + PAGE).min(count);
-    let rows: Vec<Row> = rows.drain(start..end).collect();
+    let part = page::Part::of(&query, rows.len(), PAGE);
+    let rows: Vec<Row> = rows.drain(part.start..part.end).collect();
     let url = |number: usize, sort: &str| {
-        let number = if number > 1 { number.to_string() } else { String::new() };
-        let query =
-            page::query(&[("user", &user), ("status", &status), ("q", &search), ("sort", sort), ("page", &number)]);
-        if query.is_empty() { whose.url().to_owned() } else { format!("{}?{query}", whose.url()) }
+        let number = page::number(number);
+        let pairs = [("user", &*user), ("status", &status), ("q", &search), ("sort", sort), ("page", &number)];
+        page::url(whose.url(), &pairs)
     };
     let show_user_column = whose == Whose::All;
     let mut shell = session.shell(whose.label()).flash(&query);
@@ -233,15 +229,15 @@ pub(super) async fn list(console: Console<'_>, session: &Session, whose: Whose) 
             .into(),
         is_filtered: [&user, &status, &search].iter().any(|filter| !filter.is_empty()),
         is_empty_filter,
-        page_text: format!("{} to {end} of {count}", if count == 0 { 0 } else { start + 1 }),
+        page_text: part.text(),
         columns: columns(&sort, show_user_column, |sort| url(1, sort)),
         keys: rows,
         show_user_column,
-        here: url(number, &sort),
-        has_previous: start > 0,
-        previous_url: url(number.saturating_sub(1), &sort),
-        has_next: end < count,
-        next_url: url(number.saturating_add(1), &sort),
+        here: url(part.number, &sort),
+        has_previous: part.start > 0,
+        previous_url: url(part.number.saturating_sub(1), &sort),
+        has_next: part.end < part.count,
+        next_url: url(part.number.saturating_add(1), &sort),
         search,
         sort,
         page: shell,
@@ -476,7 +472,7 @@ pub(super) async fn new(console: Console<'_>, session: &Session) -> Result<Respo
                     (form.has_user_error, form.user_error) = (true, words);
                 }
                 ApiError::Unauthorized(_) => return Err(error.into()),
-                _ => (form.page.has_flash, form.page.flash_is_error, form.page.flash_text) = (true, true, words),
+                _ => form.page.fail(words),
             }
             Ok(html(error.status_and_code().0, &form))
         }
@@ -571,7 +567,7 @@ pub(super) async fn edit(console: Console<'_>, session: &Session, uid: &str) -> 
         "spec": { "expiry": expires_at },
     });
     match Call::new("PUT /v1/apiKeys/{uid}").parameter("uid", uid).by(&session.token).body(body).send(console).await {
-        Ok(_) => Ok(page::redirect(&with_note(&form.back_url, "saved"))),
+        Ok(_) => Ok(page::redirect(&page::with_note(&form.back_url, "saved"))),
         Err(error) => {
             let words = in_words(&error);
             match &error {
@@ -579,7 +575,7 @@ pub(super) async fn edit(console: Console<'_>, session: &Session, uid: &str) -> 
                 ApiError::Annotations(_) => (form.has_description_error, form.description_error) = (true, words),
                 ApiError::ApiKey(_) => (form.has_expiry_error, form.expiry_error) = (true, words),
                 ApiError::Unauthorized(_) => return Err(error.into()),
-                _ => (form.page.has_flash, form.page.flash_is_error, form.page.flash_text) = (true, true, words),
+                _ => form.page.fail(words),
             }
             Ok(html(error.status_and_code().0, &form))
         }
@@ -602,8 +598,8 @@ pub(super) async fn delete(console: Console<'_>, session: &Session, uid: &str) -
     if console.is_post() {
         let call = Call::new("DELETE /v1/apiKeys/{uid}").parameter("uid", uid).by(&session.token);
         return match call.send(console).await {
-            Ok(_) => Ok(page::redirect(&with_note(&back, "deleted"))),
-            Err(ApiError::NotFound) => Ok(page::redirect(&with_note(&back, "gone"))),
+            Ok(_) => Ok(page::redirect(&page::with_note(&back, "deleted"))),
+            Err(ApiError::NotFound) => Ok(page::redirect(&page::with_note(&back, "gone"))),
             Err(error) => Err(error.into()),
         };
     }
@@ -625,16 +621,11 @@ pub(super) async fn set_state(console: Console<'_>, uid: &str, session: &Session
     let is_active = sent.text("is_active") == "true";
     let call = Call::new("PUT /v1/apiKeys/{uid}/state").parameter("uid", uid).by(&session.token);
     let to = match call.body(json!({ "isActive": is_active })).send(console).await {
-        Ok(_) if is_active => with_note(&back, "activated"),
-        Ok(_) => format!("{}&{}", with_note(&back, "revoked"), page::query(&[("key", uid)])),
-        Err(ApiError::NotFound) => with_note(&back, "gone"),
-        Err(ApiError::ApiKey(_)) => with_note(&back, "expired"),
+        Ok(_) if is_active => page::with_note(&back, "activated"),
+        Ok(_) => format!("{}&{}", page::with_note(&back, "revoked"), page::query(&[("key", uid)])),
+        Err(ApiError::NotFound) => page::with_note(&back, "gone"),
+        Err(ApiError::ApiKey(_)) => page::with_note(&back, "expired"),
         Err(error) => return Err(error.into()),
     };
     Ok(page::redirect(&to))
-}
-
-fn with_note(path: &str, note: &str) -> String {
-    let joint = if path.contains('?') { '&' } else { '?' };
-    format!("{path}{joint}{}", page::query(&[("note", note)]))
 }

@@ -10,6 +10,7 @@ mod door;
 mod keys;
 mod page;
 mod session;
+mod users;
 
 use lambda_http::{
     Body, RequestExt as _,
@@ -105,9 +106,10 @@ impl Console<'_> {
         // Before anybody is asked who they are: a page that does not exist exists for nobody.
         let is_page = matches!(
             (method, parts),
-            ("GET", [""] | ["tenant", "api-keys"] | ["api-keys"])
-                | ("POST", ["sign-out"] | ["api-keys", _, "state"])
+            ("GET", [""] | ["tenant", "api-keys" | "users"] | ["api-keys"])
+                | ("POST", ["sign-out"] | ["api-keys", _, "state"] | ["tenant", "users", _, "state"])
                 | ("GET" | "POST", ["switch"] | ["api-keys", "new"] | ["api-keys", _, "edit" | "delete"])
+                | ("GET" | "POST", ["tenant", "users", "new"] | ["tenant", "users", _, "roles" | "reset" | "delete"])
         );
         if !is_page {
             return Err(Refusal::Error(ApiError::NotFound));
@@ -127,6 +129,12 @@ impl Console<'_> {
             ("GET" | "POST", ["api-keys", uid, "edit"]) => keys::edit(self, &session, uid).await?,
             ("GET" | "POST", ["api-keys", uid, "delete"]) => keys::delete(self, &session, uid).await?,
             ("POST", ["api-keys", uid, "state"]) => keys::set_state(self, uid, &session).await?,
+            ("GET", ["tenant", "users"]) => users::list(self, &session).await?,
+            ("GET" | "POST", ["tenant", "users", "new"]) => users::new(self, &session).await?,
+            ("GET" | "POST", ["tenant", "users", uid, "roles"]) => users::change_roles(self, &session, uid).await?,
+            ("GET" | "POST", ["tenant", "users", uid, "reset"]) => users::reset(self, &session, uid).await?,
+            ("GET" | "POST", ["tenant", "users", uid, "delete"]) => users::delete(self, &session, uid).await?,
+            ("POST", ["tenant", "users", uid, "state"]) => users::set_state(self, &session, uid).await?,
             _ => return Err(Refusal::Error(ApiError::NotFound)),
         };
         Ok(session.renew(answer))

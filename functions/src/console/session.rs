@@ -41,9 +41,12 @@ pub(super) struct Shell {
     pub(super) person_name: String,
     pub(super) person_email: String,
     pub(super) org_name: String,
-    pub(super) is_admin: bool,
+    pub(super) sees_tenant: bool,
+    pub(super) sees_keys: bool,
+    pub(super) sees_users: bool,
     pub(super) nav_keys: bool,
     pub(super) nav_tenant_keys: bool,
+    pub(super) nav_users: bool,
     pub(super) has_flash: bool,
     pub(super) flash_text: String,
     pub(super) flash_is_error: bool,
@@ -73,11 +76,7 @@ impl Session {
     pub(super) fn check_form(&self, console: Console<'_>) -> Result<(), Refusal> {
         let is_ours = caller::may_set_cookie(console.app, console.request);
         let is_theirs = bool::from(console.form().text("csrf").as_bytes().ct_eq(self.csrf().as_bytes()));
-        if is_ours && is_theirs {
-            Ok(())
-        } else {
-            Err(Refusal::Error(ApiError::FormRefused))
-        }
+        if is_ours && is_theirs { Ok(()) } else { Err(Refusal::Error(ApiError::FormRefused)) }
     }
 
     /// What only a page of this session can know: the name of the session is in no page and no address.
@@ -113,7 +112,9 @@ impl Session {
             person_name: text(&self.me["metadata"]["name"]),
             person_email: text(&self.me["spec"]["emailId"]),
             org_name: self.org_name(),
-            is_admin: self.may("apiKey.list"),
+            sees_tenant: self.may("apiKey.list") || self.may("user.list"),
+            sees_keys: self.may("apiKey.list"),
+            sees_users: self.may("user.list"),
             ..Shell::default()
         }
     }
@@ -154,6 +155,11 @@ pub(super) fn cleared() -> HeaderValue {
 }
 
 impl Shell {
+    /// Says what went wrong, where it is the fault of no one field.
+    pub(super) fn fail(&mut self, words: String) {
+        (self.has_flash, self.flash_is_error, self.flash_text) = (true, true, words);
+    }
+
     /// Says what has just happened, by the word that the address has for it.
     pub(super) fn flash(mut self, form: &Form) -> Self {
         let text = match form.text("note").as_str() {
@@ -163,11 +169,18 @@ impl Shell {
             "activated" => "API key re-activated.",
             "deleted" => "API key deleted.",
             "gone" => "That API key does not exist any more.",
+            "invited" => "The invitation is on its way.",
+            "roles" => "Roles saved. They hold from the next request on.",
+            "reset" => "A link to set another password is on its way.",
+            "removed" => "User deleted, with all API keys.",
+            "enabled" => "User enabled.",
+            "disabled" => "User disabled. Sessions and API keys are refused from the next request on.",
+            "last-admin" => "That cannot be done: a tenant needs at least one active Tenant Admin.",
             "expired" => "An expired API key cannot be re-activated. Give it a later expiration date first.",
             _ => return self,
         };
         self.has_flash = true;
-        self.flash_is_error = ["gone", "expired"].contains(&form.text("note").as_str());
+        self.flash_is_error = ["gone", "expired", "last-admin"].contains(&form.text("note").as_str());
         text.clone_into(&mut self.flash_text);
         self
     }

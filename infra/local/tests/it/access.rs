@@ -240,8 +240,7 @@ async fn every_route_of_the_template_is_in_the_table() {
     let stack = Stack::start().await;
     let routes = stack.service.template.functions.iter().flat_map(|function| &function.routes);
     // Who may see which page is in the tests of the console.
-    let in_template: BTreeSet<_> =
-        routes.filter(|route| !route.is_page()).map(local::template::Route::key).collect();
+    let in_template: BTreeSet<_> = routes.filter(|route| !route.is_page()).map(local::template::Route::key).collect();
     let in_table: BTreeSet<_> = table().iter().map(Row::key).collect();
     assert_eq!(in_template, in_table);
 }

@@ -27,7 +27,13 @@ struct Form {
 /// The value of an attribute of a tag.
 fn attribute(tag: &str, name: &str) -> Option<String> {
     let text = tag.split_once(&format!(" {name}=\""))?.1.split('"').next()?;
-    Some(text.replace("&#38;", "&").replace("&#34;", "\"").replace("&#39;", "'").replace("&#60;", "<").replace("&#62;", ">"))
+    Some(
+        text.replace("&#38;", "&")
+            .replace("&#34;", "\"")
+            .replace("&#39;", "'")
+            .replace("&#60;", "<")
+            .replace("&#62;", ">"),
+    )
 }
 
 /// The forms of a page that change something.
@@ -67,7 +73,7 @@ impl Browser {
     async fn send(&mut self, method: &str, path: &str, body: Option<String>) {
         let mut call = self.stack.request(method, path).header("accept", "text/html,*/*;q=0.8");
         if let Some(cookie) = &self.cookie {
-            call = call.header("cookie", &format!("Authorization={cookie}"));
+            call = call.header("cookie", &format!("__Host-Authorization={cookie}"));
         }
         if let Some(body) = body {
             let kind = "application/x-www-form-urlencoded";
@@ -76,8 +82,11 @@ impl Browser {
         let answer = call.send_any().await;
         for cookie in answer.headers.get_all("set-cookie") {
             let cookie = cookie.to_str().unwrap();
-            assert!(cookie.ends_with("; Path=/; HttpOnly; Secure; SameSite=Lax") || cookie.contains("Max-Age=0"), "{cookie}");
-            let value = cookie.strip_prefix("Authorization=").unwrap().split(';').next().unwrap();
+            assert!(
+                cookie.ends_with("; Path=/; HttpOnly; Secure; SameSite=Lax") || cookie.contains("Max-Age=0"),
+                "{cookie}"
+            );
+            let value = cookie.strip_prefix("__Host-Authorization=").unwrap().split(';').next().unwrap();
             self.cookie = Some(value.to_owned()).filter(|value| !value.is_empty());
         }
         check_page(&answer);
@@ -126,7 +135,13 @@ impl Browser {
     }
 
     fn shows(&self, text: &str) {
-        assert!(self.page.text.contains(text), "{} ({}) lacks {text:?}: {}", self.path, self.page.status, self.page.text);
+        assert!(
+            self.page.text.contains(text),
+            "{} ({}) lacks {text:?}: {}",
+            self.path,
+            self.page.status,
+            self.page.text
+        );
     }
 }
 
@@ -248,7 +263,8 @@ async fn a_form_of_another_site_or_session_changes_nothing() {
     let mut browser = Browser::signed_in(&stack, "ines@northwind.example", PASSWORD).await;
     browser.open("/api-keys/new").await;
     let form = browser.form("/api-keys/new");
-    let others = Browser::signed_in(&stack, "ines@northwind.example", PASSWORD).await.form("/sign-out").fields["csrf"].clone();
+    let others =
+        Browser::signed_in(&stack, "ines@northwind.example", PASSWORD).await.form("/sign-out").fields["csrf"].clone();
     assert_ne!(others, form.fields["csrf"]);
     let before = stack.contents().await;
     for (csrf, origin) in [
@@ -260,11 +276,73 @@ async fn a_form_of_another_site_or_session_changes_nothing() {
         let fields = [("name", "theirs"), ("expiry", "7"), ("csrf", csrf)];
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
         let call = stack.request("POST", "/api-keys/new").header("accept", "text/html").header("origin", origin);
-        let cookie = format!("Authorization={}", browser.cookie.as_ref().unwrap());
+        let cookie = format!("__Host-Authorization={}", browser.cookie.as_ref().unwrap());
         let answer = call.header("cookie", &cookie).body(body).send_any().await;
         assert_eq!(answer.status, 403, "{csrf} {origin}: {}", answer.text);
     }
     assert_eq!(stack.contents().await, before);
     let program = stack.request("POST", "/v1/apiKeys").json(&json!({})).send().await;
     assert_eq!(program.status, 401);
+}
+
+#[tokio::test]
+async fn an_admin_invites_disables_and_removes_a_person_by_hand() {
+    let stack = Stack::start().await;
+    stack.sign_up("ines@northwind.example", "northwind", PASSWORD).await;
+    let mut ines = Browser::signed_in(&stack, "ines@northwind.example", PASSWORD).await;
+    ines.open("/tenant/users/new").await;
+    let names = [("first_name", "Tom"), ("last_name", "Berg")];
+    ines.submit("/tenant/users/new", &[&names[..], &[("email", "nowhere")]].concat()).await;
+    assert_eq!(ines.page.status, 400);
+    ines.shows("id=\"email-error\"");
+    ines.shows("value=\"Berg\"");
+    ines.submit("/tenant/users/new", &[&names[..], &[("email", "tom@northwind.example")]].concat()).await;
+    ines.shows("The invitation is on its way.");
+    ines.shows("Invited");
+
+    let token = stack.mailed_token("tom@northwind.example");
+    let mut tom = Browser::at(&stack, "/activate").await;
+    tom.submit("/activate", &[("token", &token), ("password", "short")]).await;
+    assert_eq!(tom.page.status, 400);
+    tom.shows("This password cannot be used: it is too short");
+    tom.submit("/activate", &[("token", &token), ("password", OTHER)]).await;
+    tom.shows("Your password is set.");
+    tom.submit("/sign-in", &[("email", "tom@northwind.example"), ("password", OTHER)]).await;
+    tom.shows("You have no API key yet");
+    for page in ["/tenant/users", "/tenant/api-keys", "/tenant/users/new"] {
+        assert!(!tom.page.text.contains(&format!("href=\"{page}\"")), "{page}");
+    }
+    tom.open("/tenant/users").await;
+    assert!([403, 404].contains(&tom.page.status), "{}", tom.page.text);
+
+    ines.open("/tenant/users?q=TOM").await;
+    ines.shows("1 to 1 of 1");
+    let state = forms(&ines.page.text).into_iter().find(|form| form.action.ends_with("/state")).unwrap().action;
+    let of_tom = state.trim_end_matches("/state").to_owned();
+    ines.submit(&state, &[]).await;
+    ines.shows("User disabled.");
+    tom.open("/api-keys").await;
+    assert!(tom.path.starts_with("/sign-in"), "{}", tom.path);
+    ines.open("/tenant/users?status=disabled").await;
+    ines.submit(&state, &[]).await;
+    ines.shows("User enabled.");
+
+    ines.open(&format!("{of_tom}/roles")).await;
+    ines.shows("Tom Berg, tom@northwind.example");
+    let admin = domain::role::TENANT_ADMIN.uid.to_string();
+    ines.submit(&format!("{of_tom}/roles"), &[("roles", &admin)]).await;
+    ines.shows("Roles saved.");
+    tom = Browser::signed_in(&stack, "tom@northwind.example", OTHER).await;
+    tom.shows("href=\"/tenant/users\"");
+
+    stack.advance(Duration::from_mins(2));
+    ines.open(&format!("{of_tom}/reset")).await;
+    ines.submit(&format!("{of_tom}/reset"), &[]).await;
+    ines.shows("A link to set another password is on its way.");
+    assert_ne!(stack.mailed_token("tom@northwind.example"), token);
+    ines.open(&format!("{of_tom}/delete")).await;
+    ines.shows("there is none");
+    ines.submit(&format!("{of_tom}/delete"), &[]).await;
+    ines.shows("User deleted, with all API keys.");
+    assert!(!ines.page.text.contains("tom@northwind.example"));
 }
