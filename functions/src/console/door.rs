@@ -39,7 +39,7 @@ impl Door {
 
 /// What is wrong, as a sentence.
 pub(super) fn in_words(error: &ApiError) -> String {
-    let text = match error {
+    match error {
         ApiError::InvalidCredentials => {
             "E-mail or password is not right, or you do not belong to this organization.".to_owned()
         }
@@ -56,8 +56,7 @@ pub(super) fn in_words(error: &ApiError) -> String {
             let mut chars = text.chars();
             chars.next().map(|first| first.to_uppercase().to_string() + chars.as_str()).unwrap_or_default() + "."
         }
-    };
-    text
+    }
 }
 
 #[derive(Template)]
@@ -349,7 +348,7 @@ pub(super) async fn sign_up(console: Console<'_>) -> Result<Response, ApiError> 
     let words = in_words(&error);
     match &error {
         ApiError::PersonName { field: "firstName" } => {
-            (form.has_first_name_error, form.first_name_error) = (true, words)
+            (form.has_first_name_error, form.first_name_error) = (true, words);
         }
         ApiError::PersonName { .. } => (form.has_last_name_error, form.last_name_error) = (true, words),
         ApiError::Email(_) => (form.has_email_error, form.email_error) = (true, words),

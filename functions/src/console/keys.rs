@@ -104,7 +104,7 @@ impl Row {
         let uid = text(&key["metadata"]["uid"]);
         let expires_at = time(&key["spec"]["expiry"]);
         let (is_expired, is_on) = (expires_at <= now, key["status"]["isActive"] == true);
-        let used = &key["status"]["lastUse"]["timestamp"];
+        let last_use = &key["status"]["lastUse"]["timestamp"];
         let user = &key["spec"]["user"];
         let description = text(&key["metadata"]["annotations"]["description"]);
         let back = page::query(&[("back", list.url())]);
@@ -129,8 +129,8 @@ impl Row {
             } else {
                 "Revoked"
             },
-            used_at: time(used),
-            last_use: if used.is_null() { "never".to_owned() } else { page::relative(time(used), now) },
+            used_at: time(last_use),
+            last_use: if last_use.is_null() { "never".to_owned() } else { page::relative(time(last_use), now) },
             edit_url: format!("/api-keys/{uid}/edit?{back}"),
             can_revoke: is_active,
             state_url: format!("/api-keys/{uid}/state"),

@@ -4,6 +4,8 @@
 //! programs call, by the person's own token, so there is one set of rules. What is its own is the cookie: it is renewed
 //! while the person is active, and every form carries a token that only a page of theirs can know.
 
+#![allow(clippy::struct_excessive_bools, clippy::struct_field_names, reason = "fields are what the templates name")]
+
 mod api;
 mod assets;
 mod door;
@@ -104,13 +106,21 @@ impl Console<'_> {
 
     async fn signed_in(self, method: &str, parts: &[&str]) -> Result<Response, Refusal> {
         // Before anybody is asked who they are: a page that does not exist exists for nobody.
-        let is_page = matches!(
-            (method, parts),
-            ("GET", [""] | ["tenant", "api-keys" | "users"] | ["api-keys"])
-                | ("POST", ["sign-out"] | ["api-keys", _, "state"] | ["tenant", "users", _, "state"])
-                | ("GET" | "POST", ["switch"] | ["api-keys", "new"] | ["api-keys", _, "edit" | "delete"])
-                | ("GET" | "POST", ["tenant", "users", "new"] | ["tenant", "users", _, "roles" | "reset" | "delete"])
+        let is_form = matches!(
+            parts,
+            ["switch"]
+                | ["api-keys", "new"]
+                | ["api-keys", _, "edit" | "delete"]
+                | ["tenant", "users", "new"]
+                | ["tenant", "users", _, "roles" | "reset" | "delete"]
         );
+        let is_page = match method {
+            "GET" => is_form || matches!(parts, ["" | "api-keys"] | ["tenant", "api-keys" | "users"]),
+            "POST" => {
+                is_form || matches!(parts, ["sign-out"] | ["api-keys", _, "state"] | ["tenant", "users", _, "state"])
+            }
+            _ => false,
+        };
         if !is_page {
             return Err(Refusal::Error(ApiError::NotFound));
         }
@@ -122,7 +132,7 @@ impl Console<'_> {
             ("GET", [""]) => page::redirect("/api-keys"),
             ("POST", ["sign-out"]) => session.sign_out(self).await?,
             ("GET", ["switch"]) => session::switch_page(self, &session).await?,
-            ("POST", ["switch"]) => return Ok(session.switch(self).await?),
+            ("POST", ["switch"]) => return session.switch(self).await,
             ("GET", ["api-keys"]) => keys::list(self, &session, keys::Whose::Own).await?,
             ("GET", ["tenant", "api-keys"]) => keys::list(self, &session, keys::Whose::All).await?,
             ("GET" | "POST", ["api-keys", "new"]) => keys::new(self, &session).await?,
