@@ -164,6 +164,15 @@ pub async fn token(app: &App, text: &str) -> Result<Principal, ApiError> {
     state_of(app, claims).await
 }
 
+/// What this token claims, if it was signed here and its session may go on, whether its own time has passed or not.
+///
+/// # Errors
+///
+/// [`ApiError::Unauthorized`].
+pub(crate) async fn claims_of_session(app: &App, text: &str) -> Result<Claims, ApiError> {
+    Ok(app.verifier.verify_session(app, text).await?.map_err(Refused::from)?)
+}
+
 /// What this token claims, if it was signed here and its time has not passed.
 ///
 /// # Errors
@@ -224,6 +233,15 @@ fn cookie(app: &App, request: &Request) -> Result<String, Refused> {
     if !is_same_origin(request.headers(), &app.settings.public_url) {
         return Err(Refused::Missing);
     }
+    any_cookie(request)
+}
+
+/// The token in the cookie, for a page that changes nothing or asks for more than the cookie.
+pub(crate) fn cookie_token(request: &Request) -> Option<String> {
+    any_cookie(request).ok().filter(|token| !token.is_empty())
+}
+
+fn any_cookie(request: &Request) -> Result<String, Refused> {
     let cookies = request.headers().get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut tokens = cookies
         .flat_map(|cookies| cookies.split(';'))

@@ -127,6 +127,8 @@ pub enum ApiError {
         "startTime and endTime must be RFC 3339 date-times, limit between 0 and 50, and continue what a page before said"
     )]
     AuditQuery,
+    #[error("this form is not of your session any more; load the page anew")]
+    FormRefused,
     #[error("there is no such record")]
     AuditNotFound,
     #[error("only whoever did it can write a note on it")]
@@ -217,6 +219,7 @@ impl ApiError {
             | Self::Pending
             | Self::LastAdmin
             | Self::NotTheActor
+            | Self::FormRefused
             | Self::NotOneself
             | Self::Forbidden(_)
             | Self::MoreThanHeld => (StatusCode::FORBIDDEN, "OperationForbidden"),

@@ -125,7 +125,7 @@ where
 
 /// The request in an event. The conversion makes a URL of scheme, host, path and query, and would end the process over
 /// one that is none; so it gets no host, and only a path and a query that are well-formed.
-fn request_of(mut event: ApiGatewayV2httpRequest) -> Request {
+pub(crate) fn request_of(mut event: ApiGatewayV2httpRequest) -> Request {
     let host = event.headers.remove(header::HOST);
     event.request_context.domain_name = None;
     let is_path = |path: &String| path.starts_with('/') && path.parse::<PathAndQuery>().is_ok();

@@ -21,6 +21,7 @@ pub mod audits;
 pub mod authenticate;
 pub mod aws;
 pub mod caller;
+pub mod console;
 pub mod discovery;
 pub mod error;
 pub mod http;

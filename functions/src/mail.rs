@@ -146,7 +146,7 @@ pub fn sign_up(app: &App, org_name: &str, token: &OneTimeToken) -> Letter {
         "You are one step away from the organization \"{org_name}\". The link below makes it and lets you set your \
          password. It works once, within 24 hours."
     );
-    let links = vec![("Confirm and set a password".to_owned(), url(app, "sign-up", token))];
+    let links = vec![("Confirm and set a password".to_owned(), url(app, "confirm", token))];
     let closing = "If you did not sign up, you can ignore this mail: without the link nothing is made.";
     letter(app, "Confirm your organization", &[intro], links, closing)
 }

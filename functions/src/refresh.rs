@@ -4,7 +4,7 @@ use domain::{
     TokenUid,
     audit::{Action, Means, Resource},
     principal::Credential,
-    token::Claims,
+    token::{AccessToken, Claims},
 };
 use lambda_http::RequestExt as _;
 use store::Membership;
@@ -45,6 +45,16 @@ pub async fn handle(app: &App, signer: &Signer, request: Request) -> Result<Resp
     let claims = refreshed?;
     let token = signer.sign(app, &claims).await?;
     token_answer::answer(app, &request, &token, &claims)
+}
+
+/// The next token of a session, whether its last one is alive or not, unless the session has been idle too long.
+///
+/// # Errors
+///
+/// [`ApiError::Unauthorized`].
+pub(crate) async fn renew(app: &App, signer: &Signer, claims: Claims) -> Result<AccessToken, ApiError> {
+    let claims = go_on(app, claims).await?;
+    Ok(signer.sign(app, &claims).await?)
 }
 
 /// The claims of the next token of the session.

@@ -15,7 +15,7 @@ use aws_sdk_kms::{
 };
 use domain::{
     Timestamp,
-    token::{self, AccessToken, Claims, TokenRefused, VerifyingKeys, jws::PublicKey},
+    token::{self, AccessToken, Claims, Realm, TokenRefused, VerifyingKeys, jws::PublicKey},
 };
 use ring::{
     aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
@@ -91,10 +91,28 @@ impl Verifier {
     ///
     /// The outer ones if the table cannot be read, the inner ones as in [`token::verify`].
     pub async fn verify(&self, app: &App, token: &str) -> Result<Result<Claims, TokenRefused>, StoreError> {
+        self.verify_by(app, token, token::verify).await
+    }
+
+    /// The same, whether the token's own time has passed or not, as long as its session may go on.
+    ///
+    /// # Errors
+    ///
+    /// As [`Verifier::verify`].
+    pub async fn verify_session(&self, app: &App, token: &str) -> Result<Result<Claims, TokenRefused>, StoreError> {
+        self.verify_by(app, token, token::verify_session).await
+    }
+
+    async fn verify_by(
+        &self,
+        app: &App,
+        token: &str,
+        rule: fn(&str, &VerifyingKeys, &Realm, Timestamp) -> Result<Claims, TokenRefused>,
+    ) -> Result<Result<Claims, TokenRefused>, StoreError> {
         if self.known().loaded_at.is_some_and(|at| !is_within(at, app.clock.now(), MAX_AGE)) {
             self.reload(app, MAX_AGE).await?;
         }
-        let verify = || token::verify(token, &self.known().keys, &app.realm(), app.clock.now());
+        let verify = || rule(token, &self.known().keys, &app.realm(), app.clock.now());
         match verify() {
             Err(TokenRefused::UnknownKey) => {
                 self.reload(app, RELOAD_INTERVAL).await?;

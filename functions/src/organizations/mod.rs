@@ -76,6 +76,13 @@ impl Organization {
     }
 }
 
+impl Organization {
+    /// What people call it.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+}
+
 /// Where the people of an organization sign in.
 pub(crate) fn url_of(app: &App, org_name: &OrgName) -> String {
     format!("{}/o/{org_name}", app.settings.public_url)

@@ -120,6 +120,8 @@ struct ItemSpec {
 #[schema(as = UserStatus)]
 struct Status {
     is_active: bool,
+    /// Whether the invitation is still to be accepted.
+    is_pending: bool,
     /// Always empty: the link is a secret, and it is mailed.
     activation_link: &'static str,
     is_password_resetting: bool,
@@ -149,6 +151,7 @@ impl From<&User> for Status {
     fn from(user: &User) -> Self {
         Self {
             is_active: user.is_active,
+            is_pending: user.is_pending,
             activation_link: "",
             is_password_resetting: false,
             last_sign_in: user.last_sign_in.unwrap_or(Timestamp::UNSET),

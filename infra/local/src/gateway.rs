@@ -56,6 +56,8 @@ impl Gateway {
                     Route::Exact { method, path } => {
                         let method = method.parse().expect("the template names a method");
                         let routes = gateway.routes.entry(method).or_default();
+                        // `{page+}` is the rest of the path, however long.
+                        let path = path.replace("{page+}", "{*page}");
                         routes.insert(path, (at, route.key())).expect("routes do not contradict each other");
                     }
                 }

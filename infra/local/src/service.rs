@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use functions::{
     App, Signer, api_keys,
     app::{Clock, Entropy, Settings},
-    audits, authenticate, discovery, http,
+    audits, authenticate, console, discovery, http,
     mailer::{self, MailError},
     organizations,
     password_hash::Hasher,
@@ -161,6 +161,7 @@ impl Service {
             }
             "projects" => http::answer_event(app, event, |request| projects::handle(app, request)).await,
             "audits" => http::answer_event(app, event, |request| audits::handle(app, request)).await,
+            "console" => http::answer_event(app, event, |request| console::handle(app, signer, request)).await,
             "users" => http::answer_event(app, event, |request| users::handle(app, request)).await,
             "discovery" => http::answer_event(app, event, |request| discovery::handle(app, request)).await,
             other => panic!("the function {other} of the template is not wired into the local server"),

@@ -45,6 +45,11 @@ pub enum Route {
 }
 
 impl Route {
+    /// Whether it leads to pages for people.
+    pub fn is_page(&self) -> bool {
+        matches!(self, Self::Exact { path, .. } if path == "/" || path == "/{page+}")
+    }
+
     /// What API Gateway calls it.
     pub fn key(&self) -> String {
         match self {

@@ -75,6 +75,11 @@ impl Timestamp {
         self.utc().format("%-d %B %Y").to_string()
     }
 
+    /// The day, in UTC, as short as a table wants it: `4 Mar 2026`.
+    pub fn day_in_short(self) -> String {
+        self.utc().format("%-d %b %Y").to_string()
+    }
+
     /// Day and time, in UTC, as people write it: `4 March 2026, 05:06 UTC`.
     pub fn day_and_time_in_words(self) -> String {
         self.utc().format("%-d %B %Y, %H:%M UTC").to_string()

@@ -7,6 +7,7 @@ mod access;
 mod api_keys;
 mod audits;
 mod bad_input;
+mod console;
 mod drift;
 mod invariants;
 mod mails;

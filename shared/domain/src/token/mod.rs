@@ -213,6 +213,28 @@ impl Claims {
 ///
 /// As in [`TokenRefused`]. Source: RFC 9068, section 4; RFC 8725.
 pub fn verify(token: &str, keys: &VerifyingKeys, realm: &Realm, now: Timestamp) -> Result<Claims, TokenRefused> {
+    let claims = signed(token, keys)?;
+    claims.check(realm, now)?;
+    Ok(claims)
+}
+
+/// Checks a token that may have ended, for whoever can carry its session on: a person whose browser slept meanwhile.
+///
+/// # Errors
+///
+/// As [`verify`]; [`TokenRefused::Expired`] only when the session has reached its absolute limit.
+pub fn verify_session(
+    token: &str,
+    keys: &VerifyingKeys,
+    realm: &Realm,
+    now: Timestamp,
+) -> Result<Claims, TokenRefused> {
+    let claims = signed(token, keys)?;
+    claims.check(realm, now.min(Timestamp::from_secs(claims.exp.saturating_sub(1))))?;
+    if claims.session_ends_at() <= now { Err(TokenRefused::Expired) } else { Ok(claims) }
+}
+
+fn signed(token: &str, keys: &VerifyingKeys) -> Result<Claims, TokenRefused> {
     if token.len() > MAX_BYTES {
         return Err(TokenRefused::Malformed);
     }
@@ -223,9 +245,7 @@ pub fn verify(token: &str, keys: &VerifyingKeys, realm: &Realm, now: Timestamp) 
     let kid = jws.header.kid.as_deref().ok_or(TokenRefused::Malformed)?;
     let key = keys.get(kid).ok_or(TokenRefused::UnknownKey)?;
     let payload = jws.verify(key).map_err(|_| TokenRefused::Signature)?;
-    let claims: Claims = serde_json::from_slice(&payload).map_err(|_| TokenRefused::Malformed)?;
-    claims.check(realm, now)?;
-    Ok(claims)
+    serde_json::from_slice(&payload).map_err(|_| TokenRefused::Malformed)
 }
 
 /// The part of a token that is signed: header and claims, each in base64url, joined by a dot.

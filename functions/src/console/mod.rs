@@ -1,0 +1,186 @@
+//! The web console: pages that are rendered here and work without a script.
+//!
+//! It is a client of the API in the same process: whatever a page shows or changes goes through the very operations that
+//! programs call, by the person's own token, so there is one set of rules. What is its own is the cookie: it is renewed
+//! while the person is active, and every form carries a token that only a page of theirs can know.
+
+#![allow(clippy::struct_excessive_bools, clippy::struct_field_names, reason = "fields are what the templates name")]
+
+mod api;
+mod assets;
+mod door;
+mod keys;
+mod page;
+mod session;
+mod users;
+
+use lambda_http::{
+    Body, RequestExt as _,
+    http::{HeaderValue, Method, StatusCode, header},
+};
+
+use crate::{
+    ApiError, App, Signer,
+    http::{Request, Response},
+};
+use page::Form;
+use session::Session;
+
+/// What browsers may do on a page: nothing from elsewhere, nothing inline.
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; \
+     base-uri 'none'; frame-ancestors 'none'",
+);
+
+/// Handles the request.
+///
+/// # Errors
+///
+/// [`ApiError::NotFound`] for whatever is no page; every other error is shown as one.
+pub async fn handle(app: &App, signer: &Signer, request: Request) -> Result<Response, ApiError> {
+    let path = request.raw_http_path().to_owned();
+    if path.starts_with("/v1/") || path.starts_with("/.well-known/") {
+        return Err(ApiError::NotFound);
+    }
+    if let Some(asset) = path.strip_prefix("/assets/").filter(|_| request.method() == Method::GET) {
+        return assets::answer(asset);
+    }
+    let console = Console { app, signer, request: &request };
+    match Box::pin(console.answer(&path)).await {
+        Ok(answer) => Ok(answer),
+        Err(Refusal::SignIn) => Ok(console.to_sign_in()),
+        // Programs that have lost their way are told so in their language.
+        Err(Refusal::Error(error)) if !console.wants_page() => Err(error),
+        Err(Refusal::Error(error)) => Ok(door::error(&error)),
+    }
+}
+
+/// A request for a page, with what it takes to answer it.
+#[derive(Clone, Copy)]
+struct Console<'a> {
+    app: &'a App,
+    signer: &'a Signer,
+    request: &'a Request,
+}
+
+/// Why a page was not shown.
+enum Refusal {
+    /// Nobody is signed in.
+    SignIn,
+    /// The API refused.
+    Error(ApiError),
+}
+
+impl From<ApiError> for Refusal {
+    fn from(error: ApiError) -> Self {
+        match error {
+            ApiError::Unauthorized(_) => Self::SignIn,
+            error => Self::Error(error),
+        }
+    }
+}
+
+impl Console<'_> {
+    async fn answer(self, path: &str) -> Result<Response, Refusal> {
+        let method = self.request.method().as_str();
+        let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
+        match (method, parts.as_slice()) {
+            ("GET", ["sign-in"] | ["o", _]) => Ok(door::sign_in(self, &parts).await?),
+            ("POST", ["sign-in"]) => Ok(door::post_sign_in(self).await?),
+            ("POST", ["sign-in", "organization"]) => Ok(door::post_choice(self).await?),
+            ("GET", ["organization"]) => Ok(door::organization()),
+            ("POST", ["organization"]) => Ok(door::post_organization(self).await?),
+            ("GET" | "POST", ["forgot-password"]) => Ok(door::forgot_password(self).await?),
+            ("GET" | "POST", ["forgot-organization"]) => Ok(door::forgot_organization(self).await?),
+            ("GET" | "POST", ["sign-up"]) => Ok(door::sign_up(self).await?),
+            ("GET" | "POST", [how @ ("activate" | "confirm" | "reset")]) => Ok(door::set_password(self, how).await?),
+            _ => self.signed_in(method, &parts).await,
+        }
+    }
+
+    /// Whether a person asks, by a browser.
+    fn wants_page(self) -> bool {
+        let accepts = self.request.headers().get(header::ACCEPT).and_then(|accepts| accepts.to_str().ok());
+        accepts.is_some_and(|accepts| accepts.contains("text/html"))
+    }
+
+    async fn signed_in(self, method: &str, parts: &[&str]) -> Result<Response, Refusal> {
+        // Before anybody is asked who they are: a page that does not exist exists for nobody.
+        let is_form = matches!(
+            parts,
+            ["switch"]
+                | ["api-keys", "new"]
+                | ["api-keys", _, "edit" | "delete"]
+                | ["tenant", "users", "new"]
+                | ["tenant", "users", _, "roles" | "reset" | "delete"]
+        );
+        let is_page = match method {
+            "GET" => is_form || matches!(parts, ["" | "api-keys"] | ["tenant", "api-keys" | "users"]),
+            "POST" => {
+                is_form || matches!(parts, ["sign-out"] | ["api-keys", _, "state"] | ["tenant", "users", _, "state"])
+            }
+            _ => false,
+        };
+        if !is_page {
+            return Err(Refusal::Error(ApiError::NotFound));
+        }
+        let session = Session::of(self).await?;
+        if method == "POST" {
+            session.check_form(self)?;
+        }
+        let answer = match (method, parts) {
+            ("GET", [""]) => page::redirect("/api-keys"),
+            ("POST", ["sign-out"]) => session.sign_out(self).await?,
+            ("GET", ["switch"]) => session::switch_page(self, &session).await?,
+            ("POST", ["switch"]) => return session.switch(self).await,
+            ("GET", ["api-keys"]) => keys::list(self, &session, keys::Whose::Own).await?,
+            ("GET", ["tenant", "api-keys"]) => keys::list(self, &session, keys::Whose::All).await?,
+            ("GET" | "POST", ["api-keys", "new"]) => keys::new(self, &session).await?,
+            ("GET" | "POST", ["api-keys", uid, "edit"]) => keys::edit(self, &session, uid).await?,
+            ("GET" | "POST", ["api-keys", uid, "delete"]) => keys::delete(self, &session, uid).await?,
+            ("POST", ["api-keys", uid, "state"]) => keys::set_state(self, uid, &session).await?,
+            ("GET", ["tenant", "users"]) => users::list(self, &session).await?,
+            ("GET" | "POST", ["tenant", "users", "new"]) => users::new(self, &session).await?,
+            ("GET" | "POST", ["tenant", "users", uid, "roles"]) => users::change_roles(self, &session, uid).await?,
+            ("GET" | "POST", ["tenant", "users", uid, "reset"]) => users::reset(self, &session, uid).await?,
+            ("GET" | "POST", ["tenant", "users", uid, "delete"]) => users::delete(self, &session, uid).await?,
+            ("POST", ["tenant", "users", uid, "state"]) => users::set_state(self, &session, uid).await?,
+            _ => return Err(Refusal::Error(ApiError::NotFound)),
+        };
+        Ok(session.renew(answer))
+    }
+
+    fn form(self) -> Form {
+        Form::of(self.request)
+    }
+
+    fn is_post(self) -> bool {
+        self.request.method() == Method::POST
+    }
+
+    /// The sign-in page, and back to where the person wanted to go.
+    fn to_sign_in(self) -> Response {
+        let path = self.request.raw_http_path();
+        let to = if self.is_post() || path == "/" {
+            "/sign-in".to_owned()
+        } else {
+            format!("/sign-in?{}", page::query(&[("next", path)]))
+        };
+        let mut response = page::redirect(&to);
+        response.headers_mut().append(header::SET_COOKIE, session::cleared());
+        response
+    }
+}
+
+/// A page.
+fn html(status: StatusCode, template: &impl askama::Template) -> Response {
+    let text = template.render().unwrap_or_else(|error| {
+        tracing::error!(%error, "a page could not be rendered");
+        "This page could not be shown.".to_owned()
+    });
+    let mut response = Response::new(Body::Text(text));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, POLICY);
+    response
+}

@@ -1,0 +1,116 @@
+//! What pages share: forms, links, times in words.
+
+use domain::Timestamp;
+use lambda_http::{
+    Body, RequestExt as _,
+    http::{HeaderValue, StatusCode, header},
+};
+
+use crate::http::{Request, Response};
+
+/// A form that was sent, or the query of a page.
+pub(super) struct Form(Vec<(String, String)>);
+
+impl Form {
+    pub(super) fn of(request: &Request) -> Self {
+        let bytes: &[u8] = request.body();
+        let fields = form_urlencoded::parse(bytes).into_owned();
+        let query = request.query_string_parameters();
+        let query = query.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+        // What was sent counts more than what stands in the address.
+        Self(fields.chain(query).collect())
+    }
+
+    pub(super) fn text(&self, name: &str) -> String {
+        self.list(name).next().unwrap_or_default().to_owned()
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.list(name).next().is_some_and(|value| !value.is_empty())
+    }
+
+    /// The values of a field that may be there several times.
+    pub(super) fn list(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |(field, _)| field == name).map(|(_, value)| value.as_str())
+    }
+
+    /// A path of our own to go on to; anything else leads to `default`.
+    pub(super) fn own_path(&self, name: &str, default: &str) -> String {
+        let path = self.text(name);
+        let is_own = path.starts_with('/')
+            && !path.starts_with("//")
+            && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+        if is_own { path } else { default.to_owned() }
+    }
+}
+
+/// A query of these pairs.
+pub(super) fn query(pairs: &[(&str, &str)]) -> String {
+    let pairs = pairs.iter().filter(|(_, value)| !value.is_empty());
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
+}
+
+/// An address with a query, if there is any.
+pub(super) fn url(path: &str, pairs: &[(&str, &str)]) -> String {
+    let query = query(pairs);
+    if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
+}
+
+/// The number of a page as it stands in addresses: the first needs none.
+pub(super) fn number(number: usize) -> String {
+    if number > 1 { number.to_string() } else { String::new() }
+}
+
+/// The address of a page that says what has just happened.
+pub(super) fn with_note(path: &str, note: &str) -> String {
+    let joint = if path.contains('?') { '&' } else { '?' };
+    format!("{path}{joint}{}", query(&[("note", note)]))
+}
+
+/// The part of a list that a page shows.
+#[derive(Clone, Copy)]
+pub(super) struct Part {
+    /// Which page it is, from 1 on.
+    pub(super) number: usize,
+    pub(super) start: usize,
+    pub(super) end: usize,
+    /// How many there are on all pages.
+    pub(super) count: usize,
+}
+
+impl Part {
+    /// - `of_page`: how many a page shows.
+    pub(super) fn of(form: &Form, count: usize, of_page: usize) -> Self {
+        let number: usize = form.text("page").parse().unwrap_or(1).max(1);
+        let start = (number - 1).saturating_mul(of_page).min(count);
+        Self { number, start, end: (start + of_page).min(count), count }
+    }
+
+    pub(super) fn text(self) -> String {
+        let first = if self.start < self.end { self.start + 1 } else { self.start };
+        format!("{first} to {} of {}", self.end, self.count)
+    }
+}
+
+/// To another page, which is then asked for by `GET`.
+pub(super) fn redirect(path: &str) -> Response {
+    let mut response = Response::new(Body::Empty);
+    *response.status_mut() = StatusCode::SEE_OTHER;
+    let to = HeaderValue::try_from(path).unwrap_or_else(|_| HeaderValue::from_static("/"));
+    response.headers_mut().insert(header::LOCATION, to);
+    response
+}
+
+/// `in 12 days`, `3 hours ago`: to the nearest, so that a key of 90 days has 90 days right after it was made.
+pub(super) fn relative(at: Timestamp, now: Timestamp) -> String {
+    let millis = at.millis() - now.millis();
+    let minutes = (millis.unsigned_abs() + 30_000) / 60_000;
+    let (count, unit) = match minutes {
+        0 => return if millis < 0 { "just now" } else { "in a moment" }.to_owned(),
+        1..60 => (minutes, "minute"),
+        60..1410 => ((minutes + 30) / 60, "hour"),
+        _ => ((minutes + 720) / 1440, "day"),
+    };
+    let plural = if count == 1 { "" } else { "s" };
+    if millis < 0 { format!("{count} {unit}{plural} ago") } else { format!("in {count} {unit}{plural}") }
+}

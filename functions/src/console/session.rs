@@ -1,0 +1,211 @@
+//! Who is signed in: the cookie, its renewal, and the token that every form carries.
+
+use askama::Template;
+use lambda_http::http::{HeaderValue, StatusCode, header};
+use ring::digest::{SHA256, digest};
+use serde_json::{Value, json};
+use subtle::ConstantTimeEq as _;
+
+use super::{
+    Console, Refusal,
+    api::{Call, text},
+    html,
+    page::{self, Form},
+};
+use crate::{
+    ApiError,
+    caller::{self, COOKIE},
+    http::Response,
+    refresh,
+};
+
+/// Seconds that a token must still have; with fewer it is renewed.
+const ENOUGH_SECS: i64 = 600;
+
+/// A person who is signed in.
+pub(super) struct Session {
+    /// A living token of theirs.
+    pub(super) token: String,
+    /// Whether it is a new one, which the browser has to hear of.
+    is_new: bool,
+    sid: String,
+    /// What the API says of them.
+    me: Value,
+}
+
+/// What every signed-in page shows around its own.
+#[derive(Default)]
+pub(super) struct Shell {
+    pub(super) title: String,
+    pub(super) csrf: String,
+    pub(super) person_name: String,
+    pub(super) person_email: String,
+    pub(super) org_name: String,
+    pub(super) sees_tenant: bool,
+    pub(super) sees_keys: bool,
+    pub(super) sees_users: bool,
+    pub(super) nav_keys: bool,
+    pub(super) nav_tenant_keys: bool,
+    pub(super) nav_users: bool,
+    pub(super) has_flash: bool,
+    pub(super) flash_text: String,
+    pub(super) flash_is_error: bool,
+    pub(super) has_undo: bool,
+    pub(super) undo_action: String,
+    pub(super) undo_label: &'static str,
+}
+
+impl Session {
+    /// The session of the request's cookie. A token that has ended in the meantime is renewed as long as the session
+    /// has not been idle for longer than the tenant allows.
+    pub(super) async fn of(console: Console<'_>) -> Result<Self, Refusal> {
+        let Console { app, signer, request } = console;
+        let presented = caller::cookie_token(request).ok_or(Refusal::SignIn)?;
+        let claims = caller::claims_of_session(app, &presented).await?;
+        if claims.kuid.is_some() {
+            return Err(Refusal::SignIn);
+        }
+        let is_new = claims.exp - app.clock.now().secs() < ENOUGH_SECS;
+        let sid = claims.sid.to_string();
+        let token = if is_new { refresh::renew(app, signer, claims).await?.expose().to_owned() } else { presented };
+        let me = Call::new("GET /v1/users/me").by(&token).send(console).await?;
+        Ok(Self { token, is_new, sid, me })
+    }
+
+    /// Whether a form comes from a page of ours, and from one of this very session.
+    pub(super) fn check_form(&self, console: Console<'_>) -> Result<(), Refusal> {
+        let is_ours = caller::may_set_cookie(console.app, console.request);
+        let is_theirs = bool::from(console.form().text("csrf").as_bytes().ct_eq(self.csrf().as_bytes()));
+        if is_ours && is_theirs { Ok(()) } else { Err(Refusal::Error(ApiError::FormRefused)) }
+    }
+
+    /// What only a page of this session can know: the name of the session is in no page and no address.
+    fn csrf(&self) -> String {
+        hex::encode(&digest(&SHA256, format!("form of {}", self.sid).as_bytes()).as_ref()[..16])
+    }
+
+    /// The answer, with the new token if there is one.
+    pub(super) fn renew(&self, mut answer: Response) -> Response {
+        if self.is_new && !answer.headers().contains_key(header::SET_COOKIE) {
+            answer.headers_mut().append(header::SET_COOKIE, cookie(&self.token));
+        }
+        answer
+    }
+
+    pub(super) fn org_name(&self) -> String {
+        text(&self.me["status"]["tenant"]["orgName"])
+    }
+
+    pub(super) fn uid(&self) -> String {
+        text(&self.me["metadata"]["uid"])
+    }
+
+    pub(super) fn may(&self, permission: &str) -> bool {
+        let permissions = self.me["status"]["tenantPermissions"].as_object().into_iter().flatten();
+        permissions.flat_map(|(_, list)| list.as_array().into_iter().flatten()).any(|it| it == permission)
+    }
+
+    pub(super) fn shell(&self, title: &str) -> Shell {
+        Shell {
+            title: title.to_owned(),
+            csrf: self.csrf(),
+            person_name: text(&self.me["metadata"]["name"]),
+            person_email: text(&self.me["spec"]["emailId"]),
+            org_name: self.org_name(),
+            sees_tenant: self.may("apiKey.list") || self.may("user.list"),
+            sees_keys: self.may("apiKey.list"),
+            sees_users: self.may("user.list"),
+            ..Shell::default()
+        }
+    }
+
+    pub(super) async fn sign_out(&self, console: Console<'_>) -> Result<Response, Refusal> {
+        let body = json!({ "tokens": [self.token] });
+        Call::new("POST /v1/users/auth/tokens/revoke").by(&self.token).body(body).send(console).await?;
+        let mut answer = page::redirect("/sign-in?note=signed-out");
+        answer.headers_mut().append(header::SET_COOKIE, cleared());
+        // So that going back shows nothing that the browser has kept.
+        answer.headers_mut().insert("clear-site-data", HeaderValue::from_static("\"cache\""));
+        Ok(answer)
+    }
+
+    pub(super) async fn switch(&self, console: Console<'_>) -> Result<Response, Refusal> {
+        let org = console.form().text("org");
+        let call = Call::new("POST /v1/auth/org/{orgName}/switch").parameter("orgName", &org).by(&self.token);
+        let answer = call.send(console).await?;
+        Ok(signed_in(&text(&answer["Authorization"]), "/api-keys"))
+    }
+}
+
+/// To a page, signed in with this token.
+pub(super) fn signed_in(token: &str, path: &str) -> Response {
+    let mut answer = page::redirect(path);
+    answer.headers_mut().append(header::SET_COOKIE, cookie(token));
+    answer
+}
+
+/// It ends with the browser, or before that with the session.
+fn cookie(token: &str) -> HeaderValue {
+    let cookie = format!("{COOKIE}={token}; Path=/; HttpOnly; Secure; SameSite=Lax");
+    HeaderValue::try_from(cookie).unwrap_or_else(|_| cleared())
+}
+
+pub(super) fn cleared() -> HeaderValue {
+    crate::token_answer::cleared_cookie()
+}
+
+impl Shell {
+    /// Says what went wrong, where it is the fault of no one field.
+    pub(super) fn fail(&mut self, words: String) {
+        (self.has_flash, self.flash_is_error, self.flash_text) = (true, true, words);
+    }
+
+    /// Says what has just happened, by the word that the address has for it.
+    pub(super) fn flash(mut self, form: &Form) -> Self {
+        let text = match form.text("note").as_str() {
+            "created" => "API key created.",
+            "saved" => "Changes saved.",
+            "revoked" => "API key revoked. It is refused from the next request on.",
+            "activated" => "API key re-activated.",
+            "deleted" => "API key deleted.",
+            "gone" => "That API key does not exist any more.",
+            "invited" => "The invitation is on its way.",
+            "roles" => "Roles saved. They hold from the next request on.",
+            "reset" => "A link to set another password is on its way.",
+            "removed" => "User deleted, with all API keys.",
+            "enabled" => "User enabled.",
+            "disabled" => "User disabled. Sessions and API keys are refused from the next request on.",
+            "last-admin" => "That cannot be done: a tenant needs at least one active Tenant Admin.",
+            "expired" => "An expired API key cannot be re-activated. Give it a later expiration date first.",
+            _ => return self,
+        };
+        self.has_flash = true;
+        self.flash_is_error = ["gone", "expired", "last-admin"].contains(&form.text("note").as_str());
+        text.clone_into(&mut self.flash_text);
+        self
+    }
+}
+
+#[derive(Template)]
+#[template(path = "console/switch.html")]
+struct SwitchPage {
+    page: Shell,
+    tenants: Vec<Tenant>,
+}
+
+struct Tenant {
+    org: String,
+    name: String,
+    is_current: bool,
+}
+
+pub(super) async fn switch_page(console: Console<'_>, session: &Session) -> Result<Response, Refusal> {
+    let answer = Call::new("GET /v1/auth/orgs").by(&session.token).send(console).await?;
+    let here = session.org_name();
+    let tenants = answer["organizations"].as_array().into_iter().flatten().map(|organization| {
+        let name = text(&organization["name"]);
+        Tenant { is_current: name == here, org: name.clone(), name }
+    });
+    let tenants = tenants.collect();
+    Ok(html(StatusCode::OK, &SwitchPage { page: session.shell("Switch Tenant"), tenants }))
+}

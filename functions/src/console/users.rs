@@ -1,0 +1,379 @@
+//! The people of the tenant: who they are, inviting, disabling and removing them, and their roles.
+
+use std::collections::BTreeMap;
+
+use askama::Template;
+use lambda_http::http::StatusCode;
+use serde_json::{Value, json};
+
+use super::{
+    Console, Refusal,
+    api::{Call, text, time},
+    door::in_words,
+    html, page,
+    session::{Session, Shell},
+};
+use crate::{ApiError, http::Response};
+
+const URL: &str = "/tenant/users";
+/// Users of one page.
+const PAGE: usize = 25;
+
+struct Status {
+    value: &'static str,
+    label: &'static str,
+    is_selected: bool,
+}
+
+struct Row {
+    name: String,
+    email: String,
+    roles: String,
+    is_self: bool,
+    is_active: bool,
+    is_invited: bool,
+    is_disabled: bool,
+    status_label: &'static str,
+    last_sign_in: String,
+    can_edit: bool,
+    can_disable: bool,
+    can_enable: bool,
+    can_delete: bool,
+    keys_url: String,
+    roles_url: String,
+    reset_url: String,
+    state_url: String,
+    delete_url: String,
+}
+
+#[derive(Template)]
+#[template(path = "console/users.html")]
+struct Users {
+    page: Shell,
+    intro: String,
+    can_add: bool,
+    statuses: Vec<Status>,
+    search: String,
+    is_filtered: bool,
+    is_empty_filter: bool,
+    page_text: String,
+    users: Vec<Row>,
+    here: String,
+    has_previous: bool,
+    previous_url: String,
+    has_next: bool,
+    next_url: String,
+}
+
+/// A role of the tenant.
+struct Role {
+    uid: String,
+    name: String,
+    description: String,
+    is_checked: bool,
+    is_disabled: bool,
+}
+
+impl Row {
+    fn new(console: Console<'_>, session: &Session, user: &Value, roles: &BTreeMap<String, String>) -> Self {
+        let uid = text(&user["metadata"]["uid"]);
+        let signed_in = time(&user["status"]["lastSignIn"]);
+        let held = user["spec"]["roles"].as_array().into_iter().flatten();
+        let held: Vec<&str> = held.filter_map(|role| Some(roles.get(role.as_str()?)?.as_str())).collect();
+        let is_invited = user["status"]["isPending"] == true;
+        let is_active = user["status"]["isActive"] == true && !is_invited;
+        let is_self = uid == session.uid();
+        let may_change = session.may("user.update");
+        Self {
+            name: text(&user["metadata"]["name"]),
+            email: text(&user["spec"]["emailId"]),
+            roles: if held.is_empty() { "none".to_owned() } else { held.join(", ") },
+            is_self,
+            is_active,
+            is_invited,
+            is_disabled: !is_active && !is_invited,
+            status_label: match (is_active, is_invited) {
+                (_, true) => "Invited",
+                (true, _) => "Active",
+                _ => "Disabled",
+            },
+            last_sign_in: if user["status"]["lastSignIn"] == json!(domain::Timestamp::UNSET) {
+                "never".to_owned()
+            } else {
+                page::relative(signed_in, console.app.clock.now())
+            },
+            can_edit: may_change,
+            can_disable: may_change && is_active && !is_self,
+            can_enable: may_change && !is_active && !is_invited && !is_self,
+            can_delete: session.may("user.delete") && !is_self,
+            keys_url: format!("/tenant/api-keys?{}", page::query(&[("user", &uid)])),
+            roles_url: format!("{URL}/{uid}/roles"),
+            reset_url: format!("{URL}/{uid}/reset"),
+            state_url: format!("{URL}/{uid}/state"),
+            delete_url: format!("{URL}/{uid}/delete"),
+        }
+    }
+
+    fn is_found(&self, status: &str, wanted: &str) -> bool {
+        (status.is_empty() || self.status_label.eq_ignore_ascii_case(status))
+            && (self.name.to_lowercase().contains(wanted) || self.email.contains(wanted))
+    }
+}
+
+pub(super) async fn list(console: Console<'_>, session: &Session) -> Result<Response, Refusal> {
+    let query = console.form();
+    let (status, search) = (query.text("status"), query.text("q"));
+    let roles = roles(console, session).await?;
+    let names = roles.iter().map(|role| (role.uid.clone(), role.name.clone())).collect();
+    // Nobody sees a part of the people only, so they are asked for whole.
+    let call = Call::new("GET /v1/users").query(page::query(&[("limit", "0")])).by(&session.token);
+    let answer = call.send(console).await?;
+    let all = answer["items"].as_array().into_iter().flatten();
+    let mut rows: Vec<Row> = all.map(|user| Row::new(console, session, user, &names)).collect();
+    let wanted = search.trim().to_lowercase();
+    rows.retain(|row| row.is_found(&status, &wanted));
+    rows.sort_by_cached_key(|row| (row.name.to_lowercase(), row.email.clone()));
+    let part = page::Part::of(&query, rows.len(), PAGE);
+    let rows: Vec<Row> = rows.drain(part.start..part.end).collect();
+    let url = |number: usize| page::url(URL, &[("status", &status), ("q", &search), ("page", &page::number(number))]);
+    let mut shell = session.shell("Users").flash(&query);
+    shell.nav_users = true;
+    let page = Users {
+        intro: format!("The people of {}.", session.org_name()),
+        can_add: session.may("user.create"),
+        statuses: [("", "Any status"), ("active", "Active"), ("invited", "Invited"), ("disabled", "Disabled")]
+            .map(|(value, label)| Status { value, label, is_selected: value == status })
+            .into(),
+        is_filtered: !status.is_empty() || !search.is_empty(),
+        is_empty_filter: rows.is_empty(),
+        page_text: part.text(),
+        here: url(part.number),
+        has_previous: part.start > 0,
+        previous_url: url(part.number.saturating_sub(1)),
+        has_next: part.end < part.count,
+        next_url: url(part.number.saturating_add(1)),
+        users: rows,
+        search,
+        page: shell,
+    };
+    Ok(html(StatusCode::OK, &page))
+}
+
+/// The roles that there are; those that the person may not grant cannot be chosen.
+async fn roles(console: Console<'_>, session: &Session) -> Result<Vec<Role>, ApiError> {
+    let answer = Call::new("GET /v1/roles").by(&session.token).send(console).await?;
+    let roles = answer["items"].as_array().into_iter().flatten().map(|role| {
+        let mut permissions = role["spec"]["permissions"].as_array().into_iter().flatten();
+        Role {
+            uid: text(&role["metadata"]["uid"]),
+            name: text(&role["metadata"]["name"]),
+            description: text(&role["metadata"]["annotations"]["description"]),
+            is_checked: false,
+            is_disabled: !permissions.all(|permission| session.may(permission.as_str().unwrap_or_default())),
+        }
+    });
+    Ok(roles.collect())
+}
+
+#[derive(Default, Template)]
+#[template(path = "console/user_new.html")]
+struct New {
+    page: Shell,
+    first_name: String,
+    has_first_name_error: bool,
+    first_name_error: String,
+    last_name: String,
+    has_last_name_error: bool,
+    last_name_error: String,
+    email: String,
+    has_email_error: bool,
+    email_error: String,
+    roles: Vec<Role>,
+    has_roles_error: bool,
+    roles_error: String,
+}
+
+pub(super) async fn new(console: Console<'_>, session: &Session) -> Result<Response, Refusal> {
+    let sent = console.form();
+    let mut roles = roles(console, session).await?;
+    for role in &mut roles {
+        role.is_checked = sent.list("roles").any(|uid| uid == role.uid);
+    }
+    let mut form = New {
+        page: session.shell("Create User"),
+        first_name: sent.text("first_name"),
+        last_name: sent.text("last_name"),
+        email: sent.text("email"),
+        roles,
+        ..New::default()
+    };
+    form.page.nav_users = true;
+    if !console.is_post() {
+        return Ok(html(StatusCode::OK, &form));
+    }
+    let body = json!({ "spec": {
+        "firstName": form.first_name, "lastName": form.last_name, "emailId": form.email,
+        "roles": sent.list("roles").collect::<Vec<_>>(),
+    } });
+    let error = match Call::new("POST /v1/users").by(&session.token).body(body).send(console).await {
+        Ok(_) => return Ok(page::redirect(&format!("{URL}?note=invited"))),
+        Err(error @ ApiError::Unauthorized(_)) => return Err(error.into()),
+        Err(error) => error,
+    };
+    let words = in_words(&error);
+    match &error {
+        ApiError::PersonName { field: "spec.firstName" } => {
+            (form.has_first_name_error, form.first_name_error) = (true, words);
+        }
+        ApiError::PersonName { .. } => (form.has_last_name_error, form.last_name_error) = (true, words),
+        ApiError::Email(_) | ApiError::UserAlreadyExists => (form.has_email_error, form.email_error) = (true, words),
+        ApiError::RoleNotFound | ApiError::MoreThanHeld => (form.has_roles_error, form.roles_error) = (true, words),
+        _ => form.page.fail(words),
+    }
+    Ok(html(error.status_and_code().0, &form))
+}
+
+/// The user that the path names.
+async fn user(console: Console<'_>, session: &Session, uid: &str) -> Result<Value, ApiError> {
+    Call::new("GET /v1/users/{uid}").parameter("uid", uid).by(&session.token).send(console).await
+}
+
+#[derive(Template)]
+#[template(path = "console/user_roles.html")]
+struct RolesPage {
+    page: Shell,
+    action: String,
+    user_name: String,
+    user_email: String,
+    roles: Vec<Role>,
+    has_roles_error: bool,
+    roles_error: String,
+    has_inherited: bool,
+    inherited_roles: String,
+}
+
+pub(super) async fn change_roles(console: Console<'_>, session: &Session, uid: &str) -> Result<Response, Refusal> {
+    let sent = console.form();
+    let user = user(console, session, uid).await?;
+    let held: Vec<&str> = user["spec"]["roles"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let mut roles = roles(console, session).await?;
+    for role in &mut roles {
+        let is_held = held.contains(&role.uid.as_str());
+        // A box that cannot be ticked is not sent; what it stands for stays.
+        role.is_checked = if console.is_post() && !role.is_disabled {
+            sent.list("roles").any(|uid| uid == role.uid)
+        } else {
+            is_held
+        };
+    }
+    let wanted: Vec<String> = roles.iter().filter(|role| role.is_checked).map(|role| role.uid.clone()).collect();
+    let mut form = RolesPage {
+        page: session.shell("Roles"),
+        action: format!("{URL}/{uid}/roles"),
+        user_name: text(&user["metadata"]["name"]),
+        user_email: text(&user["spec"]["emailId"]),
+        roles,
+        has_roles_error: false,
+        roles_error: String::new(),
+        has_inherited: false,
+        inherited_roles: String::new(),
+    };
+    form.page.nav_users = true;
+    if !console.is_post() {
+        return Ok(html(StatusCode::OK, &form));
+    }
+    let call = Call::new("PUT /v1/users/{uid}/roles").parameter("uid", uid).by(&session.token);
+    match call.body(json!({ "roles": wanted })).send(console).await {
+        Ok(_) => Ok(page::redirect(&format!("{URL}?note=roles"))),
+        Err(error @ ApiError::Unauthorized(_)) => Err(error.into()),
+        Err(error) => {
+            (form.has_roles_error, form.roles_error) = (true, in_words(&error));
+            Ok(html(error.status_and_code().0, &form))
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "console/user_reset.html")]
+struct Reset {
+    page: Shell,
+    action: String,
+    user_name: String,
+    user_email: String,
+}
+
+pub(super) async fn reset(console: Console<'_>, session: &Session, uid: &str) -> Result<Response, Refusal> {
+    if console.is_post() {
+        let call = Call::new("PATCH /v1/users/{uid}/password/reset").parameter("uid", uid).by(&session.token);
+        call.send(console).await?;
+        return Ok(page::redirect(&format!("{URL}?note=reset")));
+    }
+    let user = user(console, session, uid).await?;
+    let mut shell = session.shell("Reset Password");
+    shell.nav_users = true;
+    let page = Reset {
+        page: shell,
+        action: format!("{URL}/{uid}/reset"),
+        user_name: text(&user["metadata"]["name"]),
+        user_email: text(&user["spec"]["emailId"]),
+    };
+    Ok(html(StatusCode::OK, &page))
+}
+
+#[derive(Template)]
+#[template(path = "console/user_delete.html")]
+struct Delete {
+    page: Shell,
+    action: String,
+    user_name: String,
+    user_email: String,
+    keys_text: String,
+}
+
+pub(super) async fn delete(console: Console<'_>, session: &Session, uid: &str) -> Result<Response, Refusal> {
+    if console.is_post() {
+        let call = Call::new("DELETE /v1/users/{uid}").parameter("uid", uid).by(&session.token);
+        return match call.send(console).await {
+            Ok(_) => Ok(page::redirect(&format!("{URL}?note=removed"))),
+            Err(ApiError::LastAdmin) => Ok(page::redirect(&format!("{URL}?note=last-admin"))),
+            Err(error) => Err(error.into()),
+        };
+    }
+    let user = user(console, session, uid).await?;
+    let keys = Call::new("GET /v1/apiKeys").by(&session.token).send(console).await?;
+    let theirs = keys["items"].as_array().into_iter().flatten().filter(|key| key["spec"]["user"]["uid"] == uid);
+    let (mut count, mut active) = (0_usize, 0_usize);
+    for key in theirs {
+        count += 1;
+        active += usize::from(key["status"]["isActive"] == true);
+    }
+    let mut shell = session.shell("Delete User");
+    shell.nav_users = true;
+    let page = Delete {
+        page: shell,
+        action: format!("{URL}/{uid}/delete"),
+        user_name: text(&user["metadata"]["name"]),
+        user_email: text(&user["spec"]["emailId"]),
+        keys_text: match count {
+            0 => "there is none".to_owned(),
+            1 => format!("1 key, {}", if active == 1 { "an active one" } else { "not an active one" }),
+            count => format!("{count} keys, {active} of them active"),
+        },
+    };
+    Ok(html(StatusCode::OK, &page))
+}
+
+pub(super) async fn set_state(console: Console<'_>, session: &Session, uid: &str) -> Result<Response, Refusal> {
+    let sent = console.form();
+    let back = sent.own_path("back", URL);
+    let is_active = sent.text("is_active") == "true";
+    let body = json!([{ "op": "replace", "path": "/status/isActive", "value": is_active }]);
+    let call = Call::new("PATCH /v1/users/{uid}").parameter("uid", uid).by(&session.token).body(body);
+    let note = match call.send(console).await {
+        Ok(_) if is_active => "enabled",
+        Ok(_) => "disabled",
+        Err(ApiError::LastAdmin) => "last-admin",
+        Err(error) => return Err(error.into()),
+    };
+    Ok(page::redirect(&page::with_note(&back, note)))
+}

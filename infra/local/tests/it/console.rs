@@ -1,0 +1,348 @@
+//! The console without a script: pages, forms and the cookie, as a browser would send them.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde_json::json;
+
+use crate::{
+    session::{OTHER, PASSWORD},
+    stack::{Answer, PUBLIC_URL, Stack},
+};
+
+/// A browser with one cookie, that fills in the forms of the page it is on.
+struct Browser {
+    stack: Stack,
+    cookie: Option<String>,
+    path: String,
+    page: Answer,
+}
+
+/// A form of a page with what it would send.
+#[derive(Debug, Clone)]
+struct Form {
+    action: String,
+    fields: BTreeMap<String, String>,
+}
+
+/// The value of an attribute of a tag.
+fn attribute(tag: &str, name: &str) -> Option<String> {
+    let text = tag.split_once(&format!(" {name}=\""))?.1.split('"').next()?;
+    Some(
+        text.replace("&#38;", "&")
+            .replace("&#34;", "\"")
+            .replace("&#39;", "'")
+            .replace("&#60;", "<")
+            .replace("&#62;", ">"),
+    )
+}
+
+/// The forms of a page that change something.
+fn forms(html: &str) -> Vec<Form> {
+    let parts = html.split("<form").skip(1).map(|part| part.split("</form>").next().unwrap());
+    let posts = parts.filter(|part| part.split('>').next().unwrap().contains("method=\"post\""));
+    posts
+        .map(|part| {
+            let mut fields = BTreeMap::new();
+            for input in part.split("<input").skip(1) {
+                let tag = input.split('>').next().unwrap();
+                let kind = attribute(tag, "type").unwrap_or_default();
+                let is_sent = !["radio", "checkbox"].contains(&kind.as_str()) || tag.contains(" checked");
+                if let Some(name) = attribute(tag, "name").filter(|_| is_sent) {
+                    fields.insert(name, attribute(tag, "value").unwrap_or_default());
+                }
+            }
+            for area in part.split("<textarea").skip(1) {
+                let (tag, rest) = area.split_once('>').unwrap();
+                if let Some(name) = attribute(tag, "name") {
+                    fields.insert(name, rest.split("</textarea>").next().unwrap().to_owned());
+                }
+            }
+            Form { action: attribute(part, "action").unwrap_or_default(), fields }
+        })
+        .collect()
+}
+
+impl Browser {
+    async fn at(stack: &Stack, path: &str) -> Self {
+        let page = Answer::default();
+        let mut browser = Self { stack: stack.clone(), cookie: None, path: String::new(), page };
+        browser.open(path).await;
+        browser
+    }
+
+    async fn send(&mut self, method: &str, path: &str, body: Option<String>) {
+        let mut call = self.stack.request(method, path).header("accept", "text/html,*/*;q=0.8");
+        if let Some(cookie) = &self.cookie {
+            call = call.header("cookie", &format!("__Host-Authorization={cookie}"));
+        }
+        if let Some(body) = body {
+            let kind = "application/x-www-form-urlencoded";
+            call = call.header("content-type", kind).header("origin", PUBLIC_URL).body(body);
+        }
+        let answer = call.send_any().await;
+        for cookie in answer.headers.get_all("set-cookie") {
+            let cookie = cookie.to_str().unwrap();
+            assert!(
+                cookie.ends_with("; Path=/; HttpOnly; Secure; SameSite=Lax") || cookie.contains("Max-Age=0"),
+                "{cookie}"
+            );
+            let value = cookie.strip_prefix("__Host-Authorization=").unwrap().split(';').next().unwrap();
+            self.cookie = Some(value.to_owned()).filter(|value| !value.is_empty());
+        }
+        check_page(&answer);
+        path.clone_into(&mut self.path);
+        self.page = answer;
+    }
+
+    /// Opens an address, and whatever it leads to.
+    async fn open(&mut self, path: &str) {
+        self.send("GET", path, None).await;
+        self.follow().await;
+    }
+
+    async fn follow(&mut self) {
+        for _ in 0..5 {
+            if self.page.status != 303 {
+                return;
+            }
+            let to = self.page.headers["location"].to_str().unwrap().to_owned();
+            assert!(to.starts_with('/') && !to.starts_with("//"), "{to}");
+            self.send("GET", &to, None).await;
+        }
+        panic!("led in a circle at {}", self.path);
+    }
+
+    fn form(&self, action: &str) -> Form {
+        let found = forms(&self.page.text);
+        let of_action = |form: &&Form| form.action.split('?').next() == Some(action);
+        found.iter().find(of_action).cloned().unwrap_or_else(|| panic!("{} has no form {action}: {found:?}", self.path))
+    }
+
+    /// Sends the form of the page that leads to `action`, with these fields filled in.
+    async fn submit(&mut self, action: &str, filled: &[(&str, &str)]) {
+        let mut form = self.form(action);
+        form.fields.extend(filled.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(&form.fields).finish();
+        self.send("POST", &form.action, Some(body)).await;
+        self.follow().await;
+    }
+
+    async fn signed_in(stack: &Stack, email: &str, password: &str) -> Self {
+        let mut browser = Self::at(stack, "/").await;
+        assert_eq!(browser.path, "/sign-in");
+        browser.submit("/sign-in", &[("email", email), ("password", password)]).await;
+        browser
+    }
+
+    fn shows(&self, text: &str) {
+        assert!(
+            self.page.text.contains(text),
+            "{} ({}) lacks {text:?}: {}",
+            self.path,
+            self.page.status,
+            self.page.text
+        );
+    }
+}
+
+/// What holds of every page.
+fn check_page(answer: &Answer) {
+    assert!(answer.status < 500, "{}", answer.text);
+    let policy = answer.headers["content-security-policy"].to_str().unwrap();
+    assert!(policy.starts_with("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{policy}");
+    assert!(!policy.contains("unsafe") && !policy.contains("http"), "{policy}");
+    assert_eq!(answer.headers["cache-control"], "no-store");
+    assert_eq!(answer.headers["x-content-type-options"], "nosniff");
+    if answer.status == 303 {
+        return;
+    }
+    assert_eq!(answer.headers["content-type"], "text/html; charset=utf-8");
+    for part in [" style=", "<style", "javascript:", " onclick=", "http-equiv"] {
+        assert!(!answer.text.contains(part), "{part}: {}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_made_edited_revoked_re_activated_and_deleted_by_hand() {
+    let stack = Stack::start().await;
+    stack.sign_up("ines@northwind.example", "northwind", PASSWORD).await;
+    let mut browser = Browser::signed_in(&stack, "ines@northwind.example", PASSWORD).await;
+    browser.shows("You have no API key yet");
+    browser.open("/api-keys/new").await;
+    browser.submit("/api-keys/new", &[("name", ""), ("description", "kept")]).await;
+    assert_eq!(browser.page.status, 400);
+    browser.shows("id=\"name-error\"");
+    browser.shows("value=\"kept\"");
+    browser.submit("/api-keys/new", &[("name", "ci"), ("expiry", "custom"), ("expires_on", "2001-02-03")]).await;
+    assert_eq!(browser.page.status, 400);
+    browser.shows("Pick a date that is not in the past.");
+    let name = "<b>ci & \"deploy\"</b>";
+    browser.submit("/api-keys/new", &[("name", name), ("expiry", "7")]).await;
+    assert_eq!(browser.page.status, 201);
+    browser.shows("&#60;b&#62;ci &#38; &#34;deploy&#34;&#60;/b&#62;");
+    let value = browser.page.text.split_once("id=\"api-key\">").unwrap().1.split('<').next().unwrap().to_owned();
+    let works = || stack.request("GET", "/v1/users/me").header("ApiKey", &value).send();
+    assert_eq!(works().await.status, 200);
+
+    browser.open("/api-keys").await;
+    assert!(!browser.page.text.contains(&value), "it is shown once");
+    browser.shows("just now");
+    let state = forms(&browser.page.text).into_iter().find(|form| form.action.ends_with("/state")).unwrap().action;
+    browser.submit(&state, &[]).await;
+    browser.shows("API key revoked. It is refused from the next request on.");
+    assert_eq!(works().await.status, 401);
+    let undo = forms(&browser.page.text).into_iter().find(|form| form.action.contains("/state?")).unwrap().action;
+    browser.submit(undo.split('?').next().unwrap(), &[]).await;
+    browser.shows("API key re-activated.");
+    assert_eq!(works().await.status, 200);
+
+    let uid = state.split('/').nth(2).unwrap().to_owned();
+    let edit = format!("/api-keys/{uid}/edit");
+    browser.open(&edit).await;
+    browser.shows("value=\"&#60;b&#62;ci");
+    browser.submit(&edit, &[("name", "deploy"), ("description", "of the farm"), ("expiry", "90")]).await;
+    browser.shows("Changes saved.");
+    browser.shows("of the farm");
+    browser.shows("in 90 days");
+    assert_eq!(works().await.status, 200);
+
+    browser.open(&format!("/api-keys/{uid}/delete")).await;
+    browser.submit(&format!("/api-keys/{uid}/delete"), &[]).await;
+    browser.shows("API key deleted.");
+    browser.shows("You have no API key yet");
+    assert_eq!(works().await.status, 401);
+    browser.open(&edit).await;
+    assert_eq!(browser.page.status, 404);
+}
+
+#[tokio::test]
+async fn whoever_is_not_signed_in_is_asked_to_and_led_back() {
+    let stack = Stack::start().await;
+    stack.sign_up("ines@northwind.example", "northwind", PASSWORD).await;
+    let mut browser = Browser::at(&stack, "/api-keys/new").await;
+    assert_eq!(browser.path, "/sign-in?next=%2Fapi-keys%2Fnew");
+    browser.submit("/sign-in", &[("email", "ines@northwind.example"), ("password", OTHER)]).await;
+    assert_eq!(browser.page.status, 401);
+    browser.shows("E-mail or password is not right");
+    assert!(!browser.page.text.contains(OTHER));
+    browser.submit("/sign-in", &[("password", PASSWORD)]).await;
+    assert_eq!(browser.path, "/api-keys/new");
+    for next in ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)"] {
+        let mut browser = Browser::at(&stack, "/sign-in").await;
+        let filled = [("email", "ines@northwind.example"), ("password", PASSWORD), ("next", next)];
+        browser.submit("/sign-in", &filled).await;
+        assert_eq!(browser.path, "/api-keys", "{next}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_lasts_while_its_person_is_active_and_ends_with_signing_out() {
+    let stack = Stack::start().await;
+    stack.sign_up("ines@northwind.example", "northwind", PASSWORD).await;
+    let mut browser = Browser::signed_in(&stack, "ines@northwind.example", PASSWORD).await;
+    let first = browser.cookie.clone().unwrap();
+    for _ in 0..6 {
+        stack.advance(Duration::from_mins(20));
+        browser.open("/api-keys").await;
+        assert_eq!(browser.path, "/api-keys");
+    }
+    let last = browser.cookie.clone().unwrap();
+    assert_ne!(first, last);
+    browser.submit("/sign-out", &[]).await;
+    browser.shows("You are signed out.");
+    assert_eq!(browser.cookie, None);
+    browser.cookie = Some(last);
+    browser.open("/api-keys").await;
+    assert!(browser.path.starts_with("/sign-in"), "{}", browser.path);
+}
+
+#[tokio::test]
+async fn a_form_of_another_site_or_session_changes_nothing() {
+    let stack = Stack::start().await;
+    stack.sign_up("ines@northwind.example", "northwind", PASSWORD).await;
+    let mut browser = Browser::signed_in(&stack, "ines@northwind.example", PASSWORD).await;
+    browser.open("/api-keys/new").await;
+    let form = browser.form("/api-keys/new");
+    let others =
+        Browser::signed_in(&stack, "ines@northwind.example", PASSWORD).await.form("/sign-out").fields["csrf"].clone();
+    assert_ne!(others, form.fields["csrf"]);
+    let before = stack.contents().await;
+    for (csrf, origin) in [
+        (form.fields["csrf"].as_str(), "https://evil.example"),
+        (form.fields["csrf"].as_str(), "null"),
+        (others.as_str(), PUBLIC_URL),
+        ("", PUBLIC_URL),
+    ] {
+        let fields = [("name", "theirs"), ("expiry", "7"), ("csrf", csrf)];
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let call = stack.request("POST", "/api-keys/new").header("accept", "text/html").header("origin", origin);
+        let cookie = format!("__Host-Authorization={}", browser.cookie.as_ref().unwrap());
+        let answer = call.header("cookie", &cookie).body(body).send_any().await;
+        assert_eq!(answer.status, 403, "{csrf} {origin}: {}", answer.text);
+    }
+    assert_eq!(stack.contents().await, before);
+    let program = stack.request("POST", "/v1/apiKeys").json(&json!({})).send().await;
+    assert_eq!(program.status, 401);
+}
+
+#[tokio::test]
+async fn an_admin_invites_disables_and_removes_a_person_by_hand() {
+    let stack = Stack::start().await;
+    stack.sign_up("ines@northwind.example", "northwind", PASSWORD).await;
+    let mut ines = Browser::signed_in(&stack, "ines@northwind.example", PASSWORD).await;
+    ines.open("/tenant/users/new").await;
+    let names = [("first_name", "Tom"), ("last_name", "Berg")];
+    ines.submit("/tenant/users/new", &[&names[..], &[("email", "nowhere")]].concat()).await;
+    assert_eq!(ines.page.status, 400);
+    ines.shows("id=\"email-error\"");
+    ines.shows("value=\"Berg\"");
+    ines.submit("/tenant/users/new", &[&names[..], &[("email", "tom@northwind.example")]].concat()).await;
+    ines.shows("The invitation is on its way.");
+    ines.shows("Invited");
+
+    let token = stack.mailed_token("tom@northwind.example");
+    let mut tom = Browser::at(&stack, "/activate").await;
+    tom.submit("/activate", &[("token", &token), ("password", "short")]).await;
+    assert_eq!(tom.page.status, 400);
+    tom.shows("This password cannot be used: it is too short");
+    tom.submit("/activate", &[("token", &token), ("password", OTHER)]).await;
+    tom.shows("Your password is set.");
+    tom.submit("/sign-in", &[("email", "tom@northwind.example"), ("password", OTHER)]).await;
+    tom.shows("You have no API key yet");
+    for page in ["/tenant/users", "/tenant/api-keys", "/tenant/users/new"] {
+        assert!(!tom.page.text.contains(&format!("href=\"{page}\"")), "{page}");
+    }
+    tom.open("/tenant/users").await;
+    assert!([403, 404].contains(&tom.page.status), "{}", tom.page.text);
+
+    ines.open("/tenant/users?q=TOM").await;
+    ines.shows("1 to 1 of 1");
+    let state = forms(&ines.page.text).into_iter().find(|form| form.action.ends_with("/state")).unwrap().action;
+    let of_tom = state.trim_end_matches("/state").to_owned();
+    ines.submit(&state, &[]).await;
+    ines.shows("User disabled.");
+    tom.open("/api-keys").await;
+    assert!(tom.path.starts_with("/sign-in"), "{}", tom.path);
+    ines.open("/tenant/users?status=disabled").await;
+    ines.submit(&state, &[]).await;
+    ines.shows("User enabled.");
+
+    ines.open(&format!("{of_tom}/roles")).await;
+    ines.shows("Tom Berg, tom@northwind.example");
+    let admin = domain::role::TENANT_ADMIN.uid.to_string();
+    ines.submit(&format!("{of_tom}/roles"), &[("roles", &admin)]).await;
+    ines.shows("Roles saved.");
+    tom = Browser::signed_in(&stack, "tom@northwind.example", OTHER).await;
+    tom.shows("href=\"/tenant/users\"");
+
+    stack.advance(Duration::from_mins(2));
+    ines.open(&format!("{of_tom}/reset")).await;
+    ines.submit(&format!("{of_tom}/reset"), &[]).await;
+    ines.shows("A link to set another password is on its way.");
+    assert_ne!(stack.mailed_token("tom@northwind.example"), token);
+    ines.open(&format!("{of_tom}/delete")).await;
+    ines.shows("there is none");
+    ines.submit(&format!("{of_tom}/delete"), &[]).await;
+    ines.shows("User deleted, with all API keys.");
+    assert!(!ines.page.text.contains("tom@northwind.example"));
+}
