@@ -185,6 +185,7 @@ pub(super) async fn list(console: Console<'_>, session: &Session, whose: Whose) 
         rows.retain(|row| row.user == own);
     }
     let is_empty_first = rows.is_empty();
+    let revoked: Vec<String> = rows.iter().filter(|row| row.is_revoked).map(|row| row.uid.clone()).collect();
     let users = users_of(&rows, &user);
     let wanted = search.to_lowercase();
     rows.retain(|row| {
@@ -204,10 +205,11 @@ pub(super) async fn list(console: Console<'_>, session: &Session, whose: Whose) 
     let show_user_column = whose == Whose::All;
     let mut shell = session.shell(whose.label()).flash(&query);
     (shell.nav_keys, shell.nav_tenant_keys) = (whose == Whose::Own, whose == Whose::All);
-    if query.text("note") == "revoked" && query.has("key") {
+    // Of a key that is there and revoked: the address says which, and anybody can make an address.
+    if query.text("note") == "revoked" && revoked.contains(&query.text("key")) {
         shell.has_undo = true;
-        let back = page::query(&[("is_active", "true"), ("back", whose.url())]);
-        shell.undo_action = format!("/api-keys/{}/state?{back}", query.text("key"));
+        shell.undo_action = format!("/api-keys/{}/state", query.text("key"));
+        whose.url().clone_into(&mut shell.undo_back);
         shell.undo_label = "Undo";
     }
     let is_empty_filter = rows.is_empty();
@@ -400,8 +402,8 @@ struct Created {
 
 pub(super) async fn new(console: Console<'_>, session: &Session) -> Result<Response, Refusal> {
     let now = console.app.clock.now();
-    let sent = console.form();
-    let back = sent.own_path("back", Whose::Own.url());
+    let sent = console.sent();
+    let back = console.form().own_path("back", Whose::Own.url());
     let whose = Whose::of(&back);
     let show_user = whose == Whose::All && session.may("apiKey.create") && session.may("user.list");
     let chosen = if sent.has("expiry") { sent.text("expiry") } else { "30".to_owned() };
@@ -523,8 +525,8 @@ async fn row(console: Console<'_>, session: &Session, uid: &str, whose: Whose) -
 
 pub(super) async fn edit(console: Console<'_>, session: &Session, uid: &str) -> Result<Response, Refusal> {
     let now = console.app.clock.now();
-    let sent = console.form();
-    let back = sent.own_path("back", Whose::Own.url());
+    let sent = console.sent();
+    let back = console.form().own_path("back", Whose::Own.url());
     let whose = Whose::of(&back);
     let key = row(console, session, uid, whose).await?;
     let typed = |name: &str, stored: &str| if console.is_post() { sent.text(name) } else { stored.to_owned() };
@@ -618,7 +620,7 @@ pub(super) async fn delete(console: Console<'_>, session: &Session, uid: &str) -
 pub(super) async fn set_state(console: Console<'_>, uid: &str, session: &Session) -> Result<Response, Refusal> {
     let sent = console.form();
     let back = sent.own_path("back", Whose::Own.url());
-    let is_active = sent.text("is_active") == "true";
+    let is_active = sent.flag("is_active")?;
     let call = Call::new("PUT /v1/apiKeys/{uid}/state").parameter("uid", uid).by(&session.token);
     let to = match call.body(json!({ "isActive": is_active })).send(console).await {
         Ok(_) if is_active => page::with_note(&back, "activated"),

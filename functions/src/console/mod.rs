@@ -20,7 +20,7 @@ use lambda_http::{
 };
 
 use crate::{
-    ApiError, App, Signer,
+    ApiError, App, Signer, caller,
     http::{Request, Response},
 };
 use page::Form;
@@ -154,6 +154,10 @@ impl Console<'_> {
         Form::of(self.request)
     }
 
+    fn sent(self) -> Form {
+        Form::sent(self.request)
+    }
+
     fn is_post(self) -> bool {
         self.request.method() == Method::POST
     }
@@ -167,7 +171,10 @@ impl Console<'_> {
             format!("/sign-in?{}", page::query(&[("next", path)]))
         };
         let mut response = page::redirect(&to);
-        response.headers_mut().append(header::SET_COOKIE, session::cleared());
+        // Without a cookie there is none to clear; a form of another site comes without, and must not sign anybody out.
+        if caller::cookie_token(self.request).is_some() {
+            response.headers_mut().append(header::SET_COOKIE, session::cleared());
+        }
         response
     }
 }
@@ -182,5 +189,7 @@ fn html(status: StatusCode, template: &impl askama::Template) -> Response {
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, POLICY);
+    // With none at all, browsers would send the forms of a page without an origin.
+    response.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     response
 }

@@ -3,22 +3,31 @@
 use domain::Timestamp;
 use lambda_http::{
     Body, RequestExt as _,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderValue, Method, StatusCode, header},
 };
 
-use crate::http::{Request, Response};
+use crate::{
+    ApiError,
+    http::{Request, Response},
+};
 
 /// A form that was sent, or the query of a page.
 pub(super) struct Form(Vec<(String, String)>);
 
 impl Form {
     pub(super) fn of(request: &Request) -> Self {
-        let bytes: &[u8] = request.body();
-        let fields = form_urlencoded::parse(bytes).into_owned();
+        if request.method() == Method::POST {
+            // Never from the address too: whoever can make a person follow a link would fill in their form.
+            let bytes: &[u8] = request.body();
+            return Self(form_urlencoded::parse(bytes).into_owned().collect());
+        }
         let query = request.query_string_parameters();
-        let query = query.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
-        // What was sent counts more than what stands in the address.
-        Self(fields.chain(query).collect())
+        Self(query.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    }
+
+    /// What was sent, or nothing where the page is only asked for: a link fills in no form that changes something.
+    pub(super) fn sent(request: &Request) -> Self {
+        if request.method() == Method::POST { Self::of(request) } else { Self(Vec::new()) }
     }
 
     pub(super) fn text(&self, name: &str) -> String {
@@ -32,6 +41,15 @@ impl Form {
     /// The values of a field that may be there several times.
     pub(super) fn list(&self, name: &str) -> impl Iterator<Item = &str> {
         self.0.iter().filter(move |(field, _)| field == name).map(|(_, value)| value.as_str())
+    }
+
+    /// A field that can only be one or the other.
+    pub(super) fn flag(&self, name: &str) -> Result<bool, ApiError> {
+        match self.text(name).as_str() {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            _ => Err(ApiError::FormRefused),
+        }
     }
 
     /// A path of our own to go on to; anything else leads to `default`.

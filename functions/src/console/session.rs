@@ -52,6 +52,7 @@ pub(super) struct Shell {
     pub(super) flash_is_error: bool,
     pub(super) has_undo: bool,
     pub(super) undo_action: String,
+    pub(super) undo_back: String,
     pub(super) undo_label: &'static str,
 }
 
@@ -79,7 +80,8 @@ impl Session {
         if is_ours && is_theirs { Ok(()) } else { Err(Refusal::Error(ApiError::FormRefused)) }
     }
 
-    /// What only a page of this session can know: the name of the session is in no page and no address.
+    /// What pages of this session know and other sites do not. Whoever may read the trail could work it out, so a form
+    /// must come from our origin besides.
     fn csrf(&self) -> String {
         hex::encode(&digest(&SHA256, format!("form of {}", self.sid).as_bytes()).as_ref()[..16])
     }

@@ -194,7 +194,7 @@ struct New {
 }
 
 pub(super) async fn new(console: Console<'_>, session: &Session) -> Result<Response, Refusal> {
-    let sent = console.form();
+    let sent = console.sent();
     let mut roles = roles(console, session).await?;
     for role in &mut roles {
         role.is_checked = sent.list("roles").any(|uid| uid == role.uid);
@@ -253,7 +253,7 @@ struct RolesPage {
 }
 
 pub(super) async fn change_roles(console: Console<'_>, session: &Session, uid: &str) -> Result<Response, Refusal> {
-    let sent = console.form();
+    let sent = console.sent();
     let user = user(console, session, uid).await?;
     let held: Vec<&str> = user["spec"]["roles"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let mut roles = roles(console, session).await?;
@@ -366,7 +366,7 @@ pub(super) async fn delete(console: Console<'_>, session: &Session, uid: &str) -
 pub(super) async fn set_state(console: Console<'_>, session: &Session, uid: &str) -> Result<Response, Refusal> {
     let sent = console.form();
     let back = sent.own_path("back", URL);
-    let is_active = sent.text("is_active") == "true";
+    let is_active = sent.flag("is_active")?;
     let body = json!([{ "op": "replace", "path": "/status/isActive", "value": is_active }]);
     let call = Call::new("PATCH /v1/users/{uid}").parameter("uid", uid).by(&session.token).body(body);
     let note = match call.send(console).await {

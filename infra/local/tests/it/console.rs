@@ -191,8 +191,10 @@ async fn a_key_is_made_edited_revoked_re_activated_and_deleted_by_hand() {
     browser.submit(&state, &[]).await;
     browser.shows("API key revoked. It is refused from the next request on.");
     assert_eq!(works().await.status, 401);
-    let undo = forms(&browser.page.text).into_iter().find(|form| form.action.contains("/state?")).unwrap().action;
-    browser.submit(undo.split('?').next().unwrap(), &[]).await;
+    let back = forms(&browser.page.text).into_iter().filter(|form| form.action == state);
+    let back: Vec<_> = back.map(|form| form.fields["is_active"].clone()).collect();
+    assert_eq!(back, ["true", "true"], "beside the message and in the menu");
+    browser.submit(&state, &[]).await;
     browser.shows("API key re-activated.");
     assert_eq!(works().await.status, 200);
 
@@ -345,4 +347,37 @@ async fn an_admin_invites_disables_and_removes_a_person_by_hand() {
     ines.submit(&format!("{of_tom}/delete"), &[]).await;
     ines.shows("User deleted, with all API keys.");
     assert!(!ines.page.text.contains("tom@northwind.example"));
+}
+
+#[tokio::test]
+async fn an_address_fills_in_no_form_and_makes_none() {
+    let stack = Stack::start().await;
+    stack.sign_up("ines@northwind.example", "northwind", PASSWORD).await;
+    let mut ines = Browser::signed_in(&stack, "ines@northwind.example", PASSWORD).await;
+    ines.open("/api-keys/new").await;
+    ines.submit("/api-keys/new", &[("name", "ci")]).await;
+    ines.open("/api-keys").await;
+    let state = forms(&ines.page.text).into_iter().find(|form| form.action.ends_with("/state")).unwrap().action;
+    let uid = state.split('/').nth(2).unwrap().to_owned();
+    for key in ["..%2Ftenant%2Fusers%2Fnew%3Fx%3D", "%2F%2Fevil.example%2F", &uid, "0123456789abcdef01234567"] {
+        ines.open(&format!("/api-keys?note=revoked&key={key}")).await;
+        assert!(!ines.page.text.contains("Undo"), "{key}: {}", ines.page.text);
+        let actions: Vec<_> = forms(&ines.page.text).into_iter().map(|form| form.action).collect();
+        assert!(actions.iter().all(|action| action == "/sign-out" || action.ends_with("/state")), "{actions:?}");
+    }
+    let admin = domain::role::TENANT_ADMIN.uid;
+    ines.open(&format!("/tenant/users/new?first_name=Eve&email=eve@evil.example&roles={admin}")).await;
+    assert!(!ines.page.text.contains("evil") && !ines.page.text.contains(" checked"), "{}", ines.page.text);
+    let csrf = ines.form("/tenant/users/new").fields["csrf"].clone();
+    let before = stack.contents().await;
+    let fields = format!("first_name=Eve&last_name=Evil&email=eve@evil.example&roles={admin}");
+    ines.send("POST", &format!("/tenant/users/new?{fields}"), Some(format!("csrf={csrf}"))).await;
+    assert_eq!(ines.page.status, 400);
+    ines.send("POST", &format!("/tenant/users/new?csrf={csrf}"), Some(fields)).await;
+    assert_eq!(ines.page.status, 403);
+    assert_eq!(stack.contents().await, before);
+    // A form of another site comes without the cookie, and signs nobody out.
+    let stray = stack.request("POST", "/sign-out").header("origin", "https://evil.example").send_any().await;
+    assert_eq!(stray.status, 303);
+    assert!(!stray.headers.contains_key("set-cookie"));
 }
