@@ -64,7 +64,10 @@ async fn go_on(app: &App, claims: Claims) -> Result<Claims, ApiError> {
     };
     if let Some(session) = session.filter(|_| claims.kuid.is_none()) {
         let tenant = app.store.tenant(session.tenant).await?.ok_or(ApiError::TenantGone)?;
-        if session.is_idle(tenant.idle_minutes, app.clock.now()) {
+        let now = app.clock.now();
+        // A browser in use has a token that ended a little while ago at most, whoever else keeps the session in use.
+        let has_lain = now.secs() > claims.exp + i64::from(tenant.idle_minutes) * 60;
+        if has_lain || session.is_idle(tenant.idle_minutes, now) {
             return Err(Refused::Idle.into());
         }
     }

@@ -243,13 +243,20 @@ async fn a_session_lasts_while_its_person_is_active_and_ends_with_signing_out() 
     stack.sign_up("ines@northwind.example", "northwind", PASSWORD).await;
     let mut browser = Browser::signed_in(&stack, "ines@northwind.example", PASSWORD).await;
     let first = browser.cookie.clone().unwrap();
-    for _ in 0..6 {
+    for _ in 0..14 {
         stack.advance(Duration::from_mins(20));
         browser.open("/api-keys").await;
         assert_eq!(browser.path, "/api-keys");
     }
     let last = browser.cookie.clone().unwrap();
     assert_ne!(first, last);
+    // A token that lay about does not come to life again, though its session lives.
+    let mut finder = Browser::at(&stack, "/sign-in").await;
+    finder.cookie = Some(first);
+    finder.open("/api-keys").await;
+    assert!(finder.path.starts_with("/sign-in"), "{}", finder.path);
+    browser.open("/api-keys").await;
+    assert_eq!(browser.path, "/api-keys");
     browser.submit("/sign-out", &[]).await;
     browser.shows("You are signed out.");
     assert_eq!(browser.cookie, None);
