@@ -11,6 +11,7 @@ use super::{
     Console, Refusal,
     api::{Call, text, time},
     door::in_words,
+    expiry::{self, Expiry},
     html, page,
     session::{Session, Shell},
 };
@@ -21,9 +22,6 @@ const PAGE: usize = 25;
 /// Days in which the end of a key is near, and very near.
 const SOON: Duration = Duration::from_hours(24 * 14);
 const URGENT: Duration = Duration::from_hours(24 * 7);
-/// Days that are offered.
-const PRESETS: [u64; 4] = [7, 30, 60, 90];
-const DAY: Duration = Duration::from_hours(24);
 
 /// Whose keys a list shows.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -292,76 +290,6 @@ fn columns(sort: &str, with_user: bool, url: impl Fn(&str) -> String) -> Vec<Col
     columns
 }
 
-struct Preset {
-    value: String,
-    label: String,
-    date_text: String,
-    result_text: String,
-    is_selected: bool,
-}
-
-/// What the fields of the expiry show, and what was chosen.
-struct Expiry {
-    presets: Vec<Preset>,
-    custom_is_selected: bool,
-    expires_on: String,
-    first_date: String,
-    result_text: String,
-}
-
-const DATE_HINT: &str = "The key works until the end of that day, in UTC.";
-
-fn result_text(at: Timestamp, now: Timestamp) -> String {
-    format!("Expires on {}, {}", at.day_and_time_in_words(), page::relative(at, now))
-}
-
-impl Expiry {
-    /// - `keep`: the end that a key has, which may stay.
-    fn new(chosen: &str, expires_on: String, keep: Option<Timestamp>, now: Timestamp) -> Self {
-        let kept = keep.map(|at| Preset {
-            value: "keep".to_owned(),
-            label: "Keep".to_owned(),
-            date_text: at.day_in_short(),
-            result_text: result_text(at, now),
-            is_selected: chosen == "keep",
-        });
-        let presets = PRESETS.map(|days| {
-            let at = now + DAY * u32::try_from(days).unwrap_or_default();
-            Preset {
-                value: days.to_string(),
-                label: format!("{days} days"),
-                date_text: at.day_in_short(),
-                result_text: result_text(at, now),
-                is_selected: chosen == days.to_string(),
-            }
-        });
-        let presets: Vec<Preset> = kept.into_iter().chain(presets).collect();
-        let selected = presets.iter().find(|preset| preset.is_selected);
-        Self {
-            result_text: selected.map(|preset| preset.result_text.clone()).unwrap_or_default(),
-            custom_is_selected: chosen == "custom",
-            expires_on,
-            first_date: now.to_string()[..10].to_owned(),
-            presets,
-        }
-    }
-}
-
-/// The end that a form asks for; `None` for the one there is, and where it asks for none the reason.
-fn chosen_expiry(chosen: &str, expires_on: &str, now: Timestamp) -> Result<Option<Timestamp>, &'static str> {
-    match chosen {
-        "keep" => Ok(None),
-        "custom" => {
-            let end = Timestamp::parse(&format!("{expires_on}T23:59:59.000Z")).ok().flatten();
-            end.filter(|end| now < *end).map(Some).ok_or("Pick a date that is not in the past.")
-        }
-        days => match days.parse::<u64>().ok().filter(|days| PRESETS.contains(days)) {
-            Some(days) => Ok(Some(now + DAY * u32::try_from(days).unwrap_or_default())),
-            None => Err("Choose when the key expires."),
-        },
-    }
-}
-
 #[derive(Template)]
 #[template(path = "console/key_new.html")]
 struct New {
@@ -378,14 +306,7 @@ struct New {
     has_user_error: bool,
     users: Vec<UserChoice>,
     user_error: String,
-    has_expiry_error: bool,
-    presets: Vec<Preset>,
-    custom_is_selected: bool,
-    expires_on: String,
-    first_date: String,
-    date_hint: &'static str,
-    expiry_error: String,
-    result_text: String,
+    expiry: Expiry,
 }
 
 #[derive(Template)]
@@ -422,26 +343,19 @@ pub(super) async fn new(console: Console<'_>, session: &Session) -> Result<Respo
         has_user_error: false,
         users: if show_user { all_users(console, session, &user).await? } else { Vec::new() },
         user_error: String::new(),
-        has_expiry_error: false,
-        presets: expiry.presets,
-        custom_is_selected: expiry.custom_is_selected,
-        expires_on: expiry.expires_on,
-        first_date: expiry.first_date,
-        date_hint: DATE_HINT,
-        expiry_error: String::new(),
-        result_text: expiry.result_text,
+        expiry,
         back_url: back,
     };
     (form.page.nav_keys, form.page.nav_tenant_keys) = (whose == Whose::Own, whose == Whose::All);
     if !console.is_post() {
         return Ok(html(StatusCode::OK, &form));
     }
-    let expires_at = match chosen_expiry(&chosen, &form.expires_on, now) {
+    let expires_at = match form.expiry.chosen(&chosen, now) {
         Ok(Some(expires_at)) => expires_at,
         Ok(None) | Err(_) if chosen == "keep" => return Err(Refusal::Error(ApiError::NotFound)),
         Ok(None) => now,
         Err(reason) => {
-            (form.has_expiry_error, form.expiry_error) = (true, reason.to_owned());
+            form.expiry.fail(reason.to_owned());
             return Ok(html(StatusCode::BAD_REQUEST, &form));
         }
     };
@@ -460,7 +374,7 @@ pub(super) async fn new(console: Console<'_>, session: &Session) -> Result<Respo
                 key_name: form.name,
                 curl_line: format!("curl -X POST -H 'ApiKey: {api_key}' {url}/v1/auth/authenticate"),
                 api_key,
-                expiry_text: result_text(expires_at, now),
+                expiry_text: expiry::in_words(expires_at, now),
                 done_url: form.back_url,
             };
             Ok(html(StatusCode::CREATED, &page))
@@ -508,14 +422,7 @@ struct Edit {
     description: String,
     has_description_error: bool,
     description_error: String,
-    has_expiry_error: bool,
-    presets: Vec<Preset>,
-    custom_is_selected: bool,
-    expires_on: String,
-    first_date: String,
-    date_hint: &'static str,
-    expiry_error: String,
-    result_text: String,
+    expiry: Expiry,
 }
 
 async fn row(console: Console<'_>, session: &Session, uid: &str, whose: Whose) -> Result<Row, ApiError> {
@@ -544,23 +451,16 @@ pub(super) async fn edit(console: Console<'_>, session: &Session, uid: &str) -> 
         description_error: String::new(),
         user_name: key.user_name,
         status_label: key.status_label,
-        has_expiry_error: false,
-        presets: expiry.presets,
-        custom_is_selected: expiry.custom_is_selected,
-        expires_on: expiry.expires_on,
-        first_date: expiry.first_date,
-        date_hint: DATE_HINT,
-        expiry_error: String::new(),
-        result_text: expiry.result_text,
+        expiry,
         back_url: back,
     };
     if !console.is_post() {
         return Ok(html(StatusCode::OK, &form));
     }
-    let expires_at = match chosen_expiry(&chosen, &form.expires_on, now) {
+    let expires_at = match form.expiry.chosen(&chosen, now) {
         Ok(expires_at) => expires_at,
         Err(reason) => {
-            (form.has_expiry_error, form.expiry_error) = (true, reason.to_owned());
+            form.expiry.fail(reason.to_owned());
             return Ok(html(StatusCode::BAD_REQUEST, &form));
         }
     };
@@ -575,7 +475,7 @@ pub(super) async fn edit(console: Console<'_>, session: &Session, uid: &str) -> 
             match &error {
                 ApiError::Name(_) | ApiError::DuplicateName => (form.has_name_error, form.name_error) = (true, words),
                 ApiError::Annotations(_) => (form.has_description_error, form.description_error) = (true, words),
-                ApiError::ApiKey(_) => (form.has_expiry_error, form.expiry_error) = (true, words),
+                ApiError::ApiKey(_) => form.expiry.fail(words),
                 ApiError::Unauthorized(_) => return Err(error.into()),
                 _ => form.page.fail(words),
             }

@@ -9,6 +9,7 @@
 mod api;
 mod assets;
 mod door;
+mod expiry;
 mod keys;
 mod page;
 mod session;

@@ -16,6 +16,7 @@ mod openapi;
 mod people;
 mod process;
 mod races;
+mod rotations;
 mod round_trips;
 mod ses;
 mod session;

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use crate::{
     invariants,
-    stack::LATER,
+    stack::{LATER, amount},
     story::{self, Site},
 };
 
@@ -469,9 +469,4 @@ fn a_kill_loses_nothing_acknowledged_and_leaves_nothing_half() {
     let acknowledged = acknowledged.into_inner().unwrap().len();
     println!("{rounds} kills, {acknowledged} acknowledged creates, none lost, none half");
     assert!(acknowledged >= rounds * creates, "{acknowledged}");
-}
-
-#[allow(clippy::disallowed_methods, reason = "how much to do is the business of whoever runs the tests")]
-fn amount(name: &str, default: usize) -> usize {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }

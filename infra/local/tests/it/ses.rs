@@ -108,7 +108,7 @@ async fn taken(domain: &str) -> BTreeMap<String, usize> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs an emulator of SES"]
+#[ignore = "the suite `ses` starts an emulator of SES and runs it"]
 async fn while_ses_is_down_for_a_minute_nothing_is_lost_and_nothing_doubled() {
     const MAILS: usize = 20;
     let stack = Stack::start().await;

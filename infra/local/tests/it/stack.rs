@@ -154,6 +154,12 @@ fn backend() -> Backend {
     }
 }
 
+/// How much to do, for whoever wants more than every run needs.
+#[allow(clippy::disallowed_methods, reason = "how much to do is the business of whoever runs the tests")]
+pub(crate) fn amount(name: &str, default: usize) -> usize {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
 pub(crate) struct Organization {
     pub(crate) stack: Stack,
     pub(crate) tenant: Tenant,
