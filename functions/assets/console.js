@@ -67,8 +67,8 @@ for (const box of all('[data-expiry]')) {
 const code = one('[data-token] input');
 if (code && location.hash.length > 1) {
   code.value = location.hash.slice(1);
-  code.closest('[data-token]').hidden = true;
   history.replaceState(null, '', location.pathname + location.search);
+  code.form.requestSubmit();
 }
 
 // Password rules, checked while typing; the server decides.

@@ -89,7 +89,7 @@ async fn by_password(app: &App, signer: &Signer, request: &Request, body: Body) 
                 return Err(error);
             }
             let hash = person.password_hash.as_deref().unwrap_or_default();
-            let proof = Proof::Password { address: address.canonical(), hash };
+            let proof = Proof::Password { address: address.canonical(), hash, used: None };
             sign_in::answer(app, signer, request, user, proof).await
         }
         several => {

@@ -233,20 +233,25 @@ fn cookie(app: &App, request: &Request) -> Result<String, Refused> {
     if !is_same_origin(request.headers(), &app.settings.public_url) {
         return Err(Refused::Missing);
     }
-    any_cookie(request)
+    any_cookie(request, COOKIE)
 }
 
 /// The token in the cookie, for a page that changes nothing or asks for more than the cookie.
 pub(crate) fn cookie_token(request: &Request) -> Option<String> {
-    any_cookie(request).ok().filter(|token| !token.is_empty())
+    cookie_named(request, COOKIE)
 }
 
-fn any_cookie(request: &Request) -> Result<String, Refused> {
+/// The value of the one cookie of this name.
+pub(crate) fn cookie_named(request: &Request, name: &str) -> Option<String> {
+    any_cookie(request, name).ok().filter(|value| !value.is_empty())
+}
+
+fn any_cookie(request: &Request, wanted: &str) -> Result<String, Refused> {
     let cookies = request.headers().get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut tokens = cookies
         .flat_map(|cookies| cookies.split(';'))
         .filter_map(|cookie| cookie.trim().split_once('='))
-        .filter(|(name, _)| *name == COOKIE);
+        .filter(|(name, _)| *name == wanted);
     let (_, token) = tokens.next().ok_or(Refused::Missing)?;
     if tokens.next().is_some() {
         return Err(Refused::Several);

@@ -36,6 +36,7 @@ pub mod projects;
 pub mod refresh;
 pub mod revoke_tokens;
 pub mod roles;
+pub mod sessions;
 mod sign_in;
 pub mod sign_up;
 pub mod signing;

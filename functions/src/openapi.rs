@@ -18,7 +18,7 @@ use utoipa::{
 
 use crate::{
     api_keys, audits, authenticate, caller, discovery, error, organizations, passwords, projects, refresh,
-    revoke_tokens, roles, sign_up, tenant_settings, users,
+    revoke_tokens, roles, sessions, sign_up, tenant_settings, users,
 };
 
 /// One operation as clients see it. Unless more is said it needs a caller, takes no body, and answers 204.
@@ -166,6 +166,7 @@ pub fn document(public_url: &str) -> OpenApi {
         authenticate::operations(),
         refresh::operations(),
         revoke_tokens::operations(),
+        sessions::operations(),
         api_keys::operations(),
         sign_up::operations(),
         organizations::operations(),

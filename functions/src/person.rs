@@ -3,7 +3,7 @@
 use domain::{
     EmailAddress, Tenant, TenantUid, User, UserUid,
     audit::{Action, Means, Resource},
-    once::Purpose,
+    once::{OneTimeToken, Purpose},
     password::{Age, Password, PasswordPolicy},
     tenant::OrgName,
 };
@@ -171,12 +171,44 @@ pub async fn hash_new_password(
         return Err(ApiError::PasswordTooLong);
     }
     let queued = app.hasher.queue()?;
+    let broken = policy(app, person, joining).await?.broken_rules(&password, &[address]);
+    if broken.is_empty() { queued.hash(password, &app.entropy).await } else { Err(ApiError::PasswordPolicy(broken)) }
+}
+
+/// What a password of this person must be like: what all of their organizations ask for.
+///
+/// - `joining`: a tenant that they are about to accept.
+///
+/// # Errors
+///
+/// [`ApiError::Unavailable`].
+pub async fn policy(app: &App, person: &Person, joining: Option<TenantUid>) -> Result<PasswordPolicy, ApiError> {
     let mut policies = Vec::new();
     for tenant in person.accepted().map(|membership| membership.tenant).chain(joining) {
         policies.extend(app.store.tenant(tenant).await?.map(|tenant| tenant.password_policy));
     }
-    let broken = PasswordPolicy::of_all(policies).broken_rules(&password, &[address]);
-    if broken.is_empty() { queued.hash(password, &app.entropy).await } else { Err(ApiError::PasswordPolicy(broken)) }
+    Ok(PasswordPolicy::of_all(policies))
+}
+
+/// What the password must be like that this link is to set.
+///
+/// # Errors
+///
+/// [`ApiError::InvalidOneTimeToken`].
+pub async fn policy_of_link(app: &App, token: &str) -> Result<PasswordPolicy, ApiError> {
+    let refused = || ApiError::InvalidOneTimeToken;
+    let token = OneTimeToken::parse(token).map_err(|_| refused())?;
+    let once = app.store.once(&token.digest()).await?.ok_or_else(refused)?;
+    let joining = match &once.purpose {
+        Purpose::ChooseOrganization { .. } => return Err(refused()),
+        Purpose::Activate { tenant, .. } => Some(*tenant),
+        Purpose::SignUp(_) | Purpose::ResetPassword => None,
+    };
+    let person = app.store.person(&once.address).await?;
+    if !once.is_usable(person.password_changed_at, app.clock.now()) {
+        return Err(refused());
+    }
+    policy(app, &person, joining).await
 }
 
 /// The users of all memberships that a person has accepted.

@@ -2,15 +2,15 @@
 
 use domain::{
     SessionUid, TokenUid, User,
-    audit::{Action, Means, Resource},
-    session::{self, Session},
+    audit::{Action, Means, Resource, shown_agent},
+    session::{self, Device, Session},
     token::{Claims, SignIn, Source},
 };
 use store::{Proof, StoreError};
 
 use crate::{
     ApiError, App, Signer, audit,
-    http::{Request, Response},
+    http::{self, Request, Response},
     token_answer,
 };
 
@@ -55,6 +55,7 @@ pub(crate) async fn answer(
         revoked_at: None,
         ends_at,
     };
+    let device = Device { source: http::source_address(request), user_agent: shown_agent(audit::user_agent(request)) };
     let (means, how) = match proof {
         Proof::Password { .. } => (Means::Password, "with a password"),
         Proof::Session { session, .. } => {
@@ -75,7 +76,7 @@ pub(crate) async fn answer(
         let trail = audit::Trail::of_user(app, request, source, means);
         records.push(trail.record(Action::Activity, Resource::session(session.uid), "Session ended", content));
     }
-    match app.store.on_record(&records).begin_session(&session, user, proof).await {
+    match app.store.on_record(&records).begin_session(&session, &device, user, proof).await {
         Ok(()) => Ok(audit::stated(answer, &records[0])),
         Err(StoreError::Conflict) => Err(ApiError::InvalidCredentials),
         Err(error) => Err(error.into()),

@@ -186,6 +186,11 @@ impl Signer {
         Self { sealer, current: Mutex::const_new(None) }
     }
 
+    /// What opens its keys, and seals whatever else is a secret.
+    pub const fn sealer(&self) -> &Sealer {
+        &self.sealer
+    }
+
     /// The signer that the environment describes.
     ///
     /// # Errors

@@ -27,6 +27,7 @@ pub async fn handle(app: &App, request: Request) -> Result<Response, ApiError> {
     let user = subject(app, &principal, entity.user_uid()).await?;
 
     let uid = ApiKeyUid::from_bytes(app.entropy.uid());
+    let value = ApiKeyValue::new(user.uid, uid, &app.entropy.bytes());
     let new = NewApiKey {
         uid,
         tenant: user.tenant,
@@ -34,10 +35,10 @@ pub async fn handle(app: &App, request: Request) -> Result<Response, ApiError> {
         creator: principal.user.uid,
         name: entity.name()?.ok_or(NameRefused::Length)?,
         annotations: entity.annotations()?.unwrap_or_default(),
+        tail: value.tail().to_owned(),
         expires_at: entity.expires_at()?,
     };
     let key = ApiKey::create(new, app.clock.now())?;
-    let value = ApiKeyValue::new(user.uid, uid, &app.entropy.bytes());
 
     let tenant = app.store.tenant(user.tenant).await?.ok_or(ApiError::TenantGone)?;
     let limit = tenant.limits.api_key;

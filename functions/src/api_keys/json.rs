@@ -109,6 +109,9 @@ pub(super) struct Item {
 struct ItemSpec {
     #[schema(value_type = wire::Time)]
     expiry: Timestamp,
+    /// The end of its value, after dots; absent for keys of before it was kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
     user: ItemUser,
 }
 
@@ -167,6 +170,7 @@ impl Item {
             },
             spec: ItemSpec {
                 expiry: key.expires_at,
+                key: (!key.tail.is_empty()).then(|| format!("…{}", key.tail)),
                 user: ItemUser {
                     uid: key.user,
                     first_name: user.map(|user| user.first_name.clone()).unwrap_or_default(),

@@ -6,9 +6,9 @@ use serde_json::{Map, Value, json};
 
 use super::Console;
 use crate::{
-    ApiError, api_keys, audit, authenticate,
+    ApiError, api_keys, audit, audits, authenticate,
     http::{self, Response},
-    organizations, passwords, revoke_tokens, roles, sign_up, users,
+    organizations, passwords, revoke_tokens, roles, sessions, sign_up, tenant_settings, users,
 };
 
 /// A call that is being put together.
@@ -17,13 +17,21 @@ pub(super) struct Call {
     parameters: Vec<(&'static str, String)>,
     query: String,
     token: Option<String>,
+    accept: &'static str,
     body: Option<Value>,
 }
 
 impl Call {
     /// - `route`: in the words of the template.
     pub(super) const fn new(route: &'static str) -> Self {
-        Self { route, parameters: Vec::new(), query: String::new(), token: None, body: None }
+        Self {
+            route,
+            parameters: Vec::new(),
+            query: String::new(),
+            token: None,
+            accept: "application/json",
+            body: None,
+        }
     }
 
     pub(super) fn parameter(mut self, name: &'static str, value: &str) -> Self {
@@ -39,6 +47,11 @@ impl Call {
         Self { token: Some(token.to_owned()), ..self }
     }
 
+    /// - `accept`: the kind of answer that is wanted.
+    pub(super) fn accepting(self, accept: &'static str) -> Self {
+        Self { accept, ..self }
+    }
+
     pub(super) fn body(self, body: Value) -> Self {
         Self { body: Some(body), ..self }
     }
@@ -50,14 +63,18 @@ impl Call {
         Ok(serde_json::from_slice(bytes).unwrap_or_default())
     }
 
-    async fn answer(self, console: Console<'_>) -> Result<Response, ApiError> {
+    /// The answer as it is.
+    pub(super) async fn answer(self, console: Console<'_>) -> Result<Response, ApiError> {
         let Console { app, signer, request } = console;
         let (method, template) = self.route.split_once(' ').unwrap_or_default();
         let mut path = template.to_owned();
         for (name, value) in &self.parameters {
             path = path.replace(&format!("{{{name}}}"), value);
         }
-        let mut headers = Map::from_iter([("user-agent".to_owned(), json!(audit::user_agent(request)))]);
+        let mut headers = Map::from_iter([
+            ("user-agent".to_owned(), json!(audit::user_agent(request))),
+            ("accept".to_owned(), json!(self.accept)),
+        ]);
         headers.extend(self.token.map(|token| ("authorization".to_owned(), json!(token))));
         let parameters: Map<_, _> =
             self.parameters.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
@@ -89,6 +106,13 @@ impl Call {
             }
             "/v1/apiKeys/{uid}" => Box::pin(api_keys::get::handle(app, request)).await,
             "/v1/apiKeys/{uid}/state" => Box::pin(api_keys::set_state::handle(app, request)).await,
+            "/v1/users/auth/sessions" | "/v1/users/auth/sessions/{uid}" => {
+                Box::pin(sessions::handle(app, request)).await
+            }
+            "/v1/audits" => Box::pin(audits::handle(app, request)).await,
+            path if path.starts_with("/v1/tenants/{tenantUid}/") => {
+                Box::pin(tenant_settings::handle(app, signer.sealer(), request)).await
+            }
             path if path.starts_with("/v1/auth/password/") || path.starts_with("/v1/auth/user/password/") => {
                 Box::pin(passwords::handle(app, request)).await
             }

@@ -11,29 +11,35 @@ use serde_json::json;
 use super::{
     Console,
     api::{Call, text},
-    html,
+    choice, html,
     page::{self, Form},
     session::signed_in,
 };
-use crate::{ApiError, caller, http::Response};
+use crate::{ApiError, caller, http::Response, person};
 
 /// What every signed-out page shows.
 #[derive(Default)]
 pub(super) struct Door {
-    title: String,
-    has_error: bool,
-    error_text: String,
-    has_notice: bool,
-    notice_text: String,
+    pub(super) title: String,
+    pub(super) has_error: bool,
+    pub(super) error_text: String,
+    pub(super) has_notice: bool,
+    pub(super) notice_text: String,
 }
 
 impl Door {
-    fn new(title: &str) -> Self {
+    pub(super) fn new(title: &str) -> Self {
         Self { title: title.to_owned(), ..Self::default() }
     }
 
-    fn error(self, error: &ApiError) -> Self {
-        Self { has_error: true, error_text: in_words(error), ..self }
+    fn error(mut self, error: &ApiError) -> Self {
+        self.fail(in_words(error));
+        self
+    }
+
+    /// Says what went wrong.
+    pub(super) fn fail(&mut self, words: String) {
+        (self.has_error, self.error_text) = (true, words);
     }
 }
 
@@ -120,13 +126,7 @@ struct SignIn {
 ///
 /// - `org`: the organization whose own page it is; empty for the page of all.
 async fn sign_in_form(console: Console<'_>, org: &str, next: String) -> Result<SignIn, ApiError> {
-    let mut form = SignIn {
-        page: Door::new("Sign in"),
-        next,
-        shared_sign_in_url: "/sign-in",
-        sign_up_open: console.app.settings.sign_up,
-        ..SignIn::default()
-    };
+    let mut form = SignIn { next, ..empty_sign_in(console, Door::new("Sign in")) };
     if !org.is_empty() {
         let route = Call::new("GET /v1/auth/org/{orgName}/loginBanner").parameter("orgName", org);
         let banner = route.send(console).await?;
@@ -147,6 +147,7 @@ pub(super) async fn sign_in(console: Console<'_>, parts: &[&str]) -> Result<Resp
     if let Some(notice) = match query.text("note").as_str() {
         "signed-out" => Some("You are signed out."),
         "password" => Some("Your password is set. Sign in with it."),
+        "again" => Some("That took too long. Sign in once more."),
         _ => None,
     } {
         form.page.has_notice = true;
@@ -155,10 +156,21 @@ pub(super) async fn sign_in(console: Console<'_>, parts: &[&str]) -> Result<Resp
     Ok(html(StatusCode::OK, &form))
 }
 
+/// The page of all, with what went wrong on the way from it.
+pub(super) fn sign_in_again(console: Console<'_>, page: Door, status: StatusCode) -> Response {
+    html(status, &empty_sign_in(console, page))
+}
+
+fn empty_sign_in(console: Console<'_>, page: Door) -> SignIn {
+    let sign_up_open = console.app.settings.sign_up;
+    SignIn { page, shared_sign_in_url: "/sign-in", sign_up_open, ..SignIn::default() }
+}
+
 pub(super) async fn post_sign_in(console: Console<'_>) -> Result<Response, ApiError> {
     check_origin(console)?;
     let sent = console.form();
     let (org, email, next) = (sent.text("org"), sent.text("email"), sent.own_path("next", ""));
+    let asked_at = console.app.clock.now();
     let mut form = sign_in_form(console, &org, next.clone()).await?;
     if form.has_banner && !sent.has("acknowledged") {
         form.page.has_error = true;
@@ -168,10 +180,13 @@ pub(super) async fn post_sign_in(console: Console<'_>) -> Result<Response, ApiEr
     }
     let body = json!({ "emailId": email, "password": sent.text("password"), "org": org });
     match Call::new("POST /v1/auth/authenticate").body(body).send(console).await {
-        Ok(answer) => Ok(signed_in(&text(&answer["Authorization"]), if next.is_empty() { "/api-keys" } else { &next })),
+        Ok(answer) => {
+            let next = if next.is_empty() { "/api-keys" } else { &next };
+            Ok(signed_in(console, &text(&answer["Authorization"]), next))
+        }
         Err(ApiError::OrgSelectionRequired(organizations)) => {
             let names = organizations.iter().map(|organization| organization.name().to_owned()).collect();
-            Ok(choose(names, &email, next))
+            choice::ask(console, &email, names, next, asked_at).await
         }
         Err(error) => {
             form.page = form.page.error(&error);
@@ -179,31 +194,6 @@ pub(super) async fn post_sign_in(console: Console<'_>) -> Result<Response, ApiEr
             Ok(html(error.status_and_code().0, &form))
         }
     }
-}
-
-#[derive(Template)]
-#[template(path = "console/choose_organization.html")]
-struct Choose {
-    page: Door,
-    email: String,
-    next: String,
-    organizations: Vec<Choice>,
-}
-
-struct Choice {
-    org: String,
-    name: String,
-}
-
-fn choose(names: Vec<String>, email: &str, next: String) -> Response {
-    let organizations = names.into_iter().map(|name| Choice { org: name.clone(), name }).collect();
-    let page = Choose { page: Door::new("Choose an organization"), email: email.to_owned(), next, organizations };
-    html(StatusCode::OK, &page)
-}
-
-/// The password is asked for once more with the organization, so that nothing that opens a door is kept in a page.
-pub(super) async fn post_choice(console: Console<'_>) -> Result<Response, ApiError> {
-    post_sign_in(console).await
 }
 
 #[derive(Template)]
@@ -372,14 +362,14 @@ struct SetPassword {
     button: &'static str,
 }
 
-struct Rule {
-    id: &'static str,
-    value: u32,
-    text: String,
+pub(super) struct Rule {
+    pub(super) id: &'static str,
+    pub(super) value: u32,
+    pub(super) text: String,
 }
 
 /// The rules of a policy, for a person to read and for the script to check.
-fn rules(policy: &PasswordPolicy) -> Vec<Rule> {
+pub(super) fn rules(policy: &PasswordPolicy) -> Vec<Rule> {
     let at_least = |count: u32, what: &str| format!("At least {count} {what}{}", if count == 1 { "" } else { "s" });
     let rule = |rule: BrokenRule, value: u32, text: String| Rule { id: rule.as_str(), value, text };
     let mut rules = vec![
@@ -391,6 +381,10 @@ fn rules(policy: &PasswordPolicy) -> Vec<Rule> {
         rule(BrokenRule::Special, policy.min_special, at_least(policy.min_special, "other character")),
     ];
     rules.retain(|rule| rule.value > 0);
+    if let Some(regex) = &policy.regex {
+        // It stands in the place of lengths and counts.
+        rules = vec![rule(BrokenRule::Regex, 0, format!("Matches {regex}"))];
+    }
     rules.push(rule(BrokenRule::TooCommon, 0, "Not easy to guess".to_owned()));
     rules
 }
@@ -413,7 +407,7 @@ pub(super) async fn set_password(console: Console<'_>, how: &str) -> Result<Resp
         token: sent.text("token"),
         has_password_error: false,
         password_error: String::new(),
-        rules: rules(&PasswordPolicy::default()),
+        rules: Vec::new(),
         button,
     };
     if !console.is_post() {
@@ -421,7 +415,17 @@ pub(super) async fn set_password(console: Console<'_>, how: &str) -> Result<Resp
         return Ok(html(StatusCode::OK, &form));
     }
     check_origin(console)?;
-    let token = form.token.clone();
+    let token = form.token.trim().to_owned();
+    match person::policy_of_link(console.app, &token).await {
+        Ok(policy) => form.rules = rules(&policy),
+        Err(error) => {
+            (form.has_token, form.page) = (false, form.page.error(&error));
+            return Ok(html(error.status_and_code().0, &form));
+        }
+    }
+    if !sent.has("password") {
+        return Ok(html(StatusCode::OK, &form));
+    }
     if how == "confirm" {
         let make = Call::new("POST /v1/tenants/signup/{signupToken}/activate").parameter("signupToken", &token);
         // It was made already if the password was refused the first time.
@@ -453,7 +457,7 @@ pub(super) async fn set_password(console: Console<'_>, how: &str) -> Result<Resp
     }
 }
 
-fn broken_in_words(broken: &[BrokenRule]) -> String {
+pub(super) fn broken_in_words(broken: &[BrokenRule]) -> String {
     let words = broken.iter().map(|rule| match rule {
         BrokenRule::MinLength => "it is too short",
         BrokenRule::MaxLength => "it is too long",
@@ -470,6 +474,6 @@ fn broken_in_words(broken: &[BrokenRule]) -> String {
 
 /// Forms of signed-out pages have no session to name, but they too must come from a page of ours: a stranger's page must
 /// not sign a browser in as somebody else.
-fn check_origin(console: Console<'_>) -> Result<(), ApiError> {
+pub(super) fn check_origin(console: Console<'_>) -> Result<(), ApiError> {
     if caller::may_set_cookie(console.app, console.request) { Ok(()) } else { Err(ApiError::FormRefused) }
 }

@@ -12,7 +12,8 @@ use super::{
     api::{Call, text, time},
     door::in_words,
     expiry::{self, Expiry},
-    html, page,
+    html,
+    page::{self, Choice},
     session::{Session, Shell},
 };
 use crate::{ApiError, http::Response};
@@ -59,12 +60,6 @@ struct UserChoice {
     is_selected: bool,
 }
 
-struct Status {
-    value: &'static str,
-    label: &'static str,
-    is_selected: bool,
-}
-
 struct Column {
     label: &'static str,
     has_url: bool,
@@ -80,6 +75,7 @@ struct Row {
     name: String,
     has_description: bool,
     description: String,
+    key_tail: String,
     user_name: String,
     expires_at: Timestamp,
     expires_on: String,
@@ -113,6 +109,7 @@ impl Row {
             name: text(&key["metadata"]["name"]),
             has_description: !description.is_empty(),
             description,
+            key_tail: text(&key["spec"]["key"]),
             user_name: format!("{} {}", text(&user["firstName"]), text(&user["lastName"])).trim().to_owned(),
             expires_at,
             expires_on: expires_at.day_in_short(),
@@ -151,7 +148,7 @@ struct Keys {
     list_url: &'static str,
     show_user_filter: bool,
     users: Vec<UserChoice>,
-    statuses: Vec<Status>,
+    statuses: Vec<Choice>,
     search: String,
     sort: String,
     is_filtered: bool,
@@ -189,7 +186,9 @@ pub(super) async fn list(console: Console<'_>, session: &Session, whose: Whose) 
     rows.retain(|row| {
         (user.is_empty() || row.user == user)
             && (status.is_empty() || row.status_label.eq_ignore_ascii_case(&status))
-            && (row.name.to_lowercase().contains(&wanted) || row.description.to_lowercase().contains(&wanted))
+            && (row.name.to_lowercase().contains(&wanted)
+                || row.description.to_lowercase().contains(&wanted)
+                || row.key_tail.trim_start_matches('…') == search)
     });
     sort_rows(&mut rows, &sort);
 
@@ -224,9 +223,10 @@ pub(super) async fn list(console: Console<'_>, session: &Session, whose: Whose) 
         list_url: whose.url(),
         show_user_filter: whose == Whose::All,
         users,
-        statuses: [("", "Any status"), ("active", "Active"), ("revoked", "Revoked"), ("expired", "Expired")]
-            .map(|(value, label)| Status { value, label, is_selected: value == status })
-            .into(),
+        statuses: Choice::all(
+            &[("", "Any status"), ("active", "Active"), ("revoked", "Revoked"), ("expired", "Expired")],
+            &status,
+        ),
         is_filtered: [&user, &status, &search].iter().any(|filter| !filter.is_empty()),
         is_empty_filter,
         page_text: part.text(),
@@ -282,7 +282,9 @@ fn columns(sort: &str, with_user: bool, url: impl Fn(&str) -> String) -> Vec<Col
         let to = if is_sorted && !is_descending { format!("-{key}") } else { key.to_owned() };
         Column { label, has_url: true, url: url(&to), is_sorted, is_descending }
     };
-    let mut columns = vec![column("name", "Name")];
+    let unsorted =
+        Column { label: "API Key", has_url: false, url: String::new(), is_sorted: false, is_descending: false };
+    let mut columns = vec![column("name", "Name"), unsorted];
     if with_user {
         columns.push(column("user", "User"));
     }
@@ -414,6 +416,7 @@ struct Edit {
     back_url: String,
     back_label: &'static str,
     action: String,
+    key_tail: String,
     user_name: String,
     status_label: &'static str,
     name: String,
@@ -449,6 +452,7 @@ pub(super) async fn edit(console: Console<'_>, session: &Session, uid: &str) -> 
         description: typed("description", &key.description),
         has_description_error: false,
         description_error: String::new(),
+        key_tail: key.key_tail,
         user_name: key.user_name,
         status_label: key.status_label,
         expiry,

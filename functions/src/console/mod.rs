@@ -1,20 +1,26 @@
 //! The web console: pages that are rendered here and work without a script.
 //!
 //! It is a client of the API in the same process: whatever a page shows or changes goes through the very operations that
-//! programs call, by the person's own token, so there is one set of rules. What is its own is the cookie: it is renewed
+//! programs call, by the person's own token, so there is one set of rules. (Two things no program asks for: what a
+//! password must be like before it is typed, and which of several organizations after it was.) What is its own is the cookie: it is renewed
 //! while the person is active, and every form carries a token that only a page of theirs can know.
 
 #![allow(clippy::struct_excessive_bools, clippy::struct_field_names, reason = "fields are what the templates name")]
 
 mod api;
 mod assets;
+mod audit;
+mod choice;
 mod door;
 mod expiry;
 mod keys;
 mod page;
+mod profile;
 mod session;
+mod settings;
 mod users;
 
+use futures_util::future::BoxFuture;
 use lambda_http::{
     Body, RequestExt as _,
     http::{HeaderValue, Method, StatusCode, header},
@@ -86,16 +92,18 @@ impl Console<'_> {
         let method = self.request.method().as_str();
         let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
         match (method, parts.as_slice()) {
-            ("GET", ["sign-in"] | ["o", _]) => Ok(door::sign_in(self, &parts).await?),
-            ("POST", ["sign-in"]) => Ok(door::post_sign_in(self).await?),
-            ("POST", ["sign-in", "organization"]) => Ok(door::post_choice(self).await?),
+            ("GET", ["sign-in"] | ["o", _]) => Ok(Box::pin(door::sign_in(self, &parts)).await?),
+            ("POST", ["sign-in"]) => Ok(Box::pin(door::post_sign_in(self)).await?),
+            ("POST", ["sign-in", "organization"]) => Ok(Box::pin(choice::take(self)).await?),
             ("GET", ["organization"]) => Ok(door::organization()),
-            ("POST", ["organization"]) => Ok(door::post_organization(self).await?),
-            ("GET" | "POST", ["forgot-password"]) => Ok(door::forgot_password(self).await?),
-            ("GET" | "POST", ["forgot-organization"]) => Ok(door::forgot_organization(self).await?),
-            ("GET" | "POST", ["sign-up"]) => Ok(door::sign_up(self).await?),
-            ("GET" | "POST", [how @ ("activate" | "confirm" | "reset")]) => Ok(door::set_password(self, how).await?),
-            _ => self.signed_in(method, &parts).await,
+            ("POST", ["organization"]) => Ok(Box::pin(door::post_organization(self)).await?),
+            ("GET" | "POST", ["forgot-password"]) => Ok(Box::pin(door::forgot_password(self)).await?),
+            ("GET" | "POST", ["forgot-organization"]) => Ok(Box::pin(door::forgot_organization(self)).await?),
+            ("GET" | "POST", ["sign-up"]) => Ok(Box::pin(door::sign_up(self)).await?),
+            ("GET" | "POST", [how @ ("activate" | "confirm" | "reset")]) => {
+                Ok(Box::pin(door::set_password(self, how)).await?)
+            }
+            _ => Box::pin(self.signed_in(method, &parts)).await,
         }
     }
 
@@ -116,9 +124,25 @@ impl Console<'_> {
                 | ["tenant", "users", _, "roles" | "reset" | "delete"]
         );
         let is_page = match method {
-            "GET" => is_form || matches!(parts, ["" | "api-keys"] | ["tenant", "api-keys" | "users"]),
+            "GET" => {
+                is_form
+                    || matches!(
+                        parts,
+                        ["" | "api-keys" | "profile"]
+                            | ["tenant", "api-keys" | "users" | "settings" | "audit" | "audit.csv"]
+                    )
+            }
             "POST" => {
-                is_form || matches!(parts, ["sign-out"] | ["api-keys", _, "state"] | ["tenant", "users", _, "state"])
+                is_form
+                    || matches!(
+                        parts,
+                        ["sign-out"]
+                            | ["api-keys", _, "state"]
+                            | ["tenant", "users", _, "state"]
+                            | ["tenant", "settings", _]
+                            | ["profile", "names" | "password"]
+                            | ["profile", "sessions", "end" | "end-others"]
+                    )
             }
             _ => false,
         };
@@ -129,25 +153,36 @@ impl Console<'_> {
         if method == "POST" {
             session.check_form(self)?;
         }
-        let answer = match (method, parts) {
-            ("GET", [""]) => page::redirect("/api-keys"),
-            ("POST", ["sign-out"]) => session.sign_out(self).await?,
-            ("GET", ["switch"]) => session::switch_page(self, &session).await?,
-            ("POST", ["switch"]) => return session.switch(self).await,
-            ("GET", ["api-keys"]) => keys::list(self, &session, keys::Whose::Own).await?,
-            ("GET", ["tenant", "api-keys"]) => keys::list(self, &session, keys::Whose::All).await?,
-            ("GET" | "POST", ["api-keys", "new"]) => keys::new(self, &session).await?,
-            ("GET" | "POST", ["api-keys", uid, "edit"]) => keys::edit(self, &session, uid).await?,
-            ("GET" | "POST", ["api-keys", uid, "delete"]) => keys::delete(self, &session, uid).await?,
-            ("POST", ["api-keys", uid, "state"]) => keys::set_state(self, uid, &session).await?,
-            ("GET", ["tenant", "users"]) => users::list(self, &session).await?,
-            ("GET" | "POST", ["tenant", "users", "new"]) => users::new(self, &session).await?,
-            ("GET" | "POST", ["tenant", "users", uid, "roles"]) => users::change_roles(self, &session, uid).await?,
-            ("GET" | "POST", ["tenant", "users", uid, "reset"]) => users::reset(self, &session, uid).await?,
-            ("GET" | "POST", ["tenant", "users", uid, "delete"]) => users::delete(self, &session, uid).await?,
-            ("POST", ["tenant", "users", uid, "state"]) => users::set_state(self, &session, uid).await?,
+        // Each on the heap, since together they make a large future.
+        let page: BoxFuture<'_, Result<Response, Refusal>> = match (method, parts) {
+            ("GET", [""]) => return Ok(session.renew(page::redirect("/api-keys"))),
+            ("POST", ["sign-out"]) => Box::pin(session.sign_out(self)),
+            ("GET", ["switch"]) => Box::pin(session::switch_page(self, &session)),
+            ("POST", ["switch"]) => Box::pin(session.switch(self)),
+            ("GET", ["api-keys"]) => Box::pin(keys::list(self, &session, keys::Whose::Own)),
+            ("GET", ["tenant", "api-keys"]) => Box::pin(keys::list(self, &session, keys::Whose::All)),
+            ("GET" | "POST", ["api-keys", "new"]) => Box::pin(keys::new(self, &session)),
+            ("GET" | "POST", ["api-keys", uid, "edit"]) => Box::pin(keys::edit(self, &session, uid)),
+            ("GET" | "POST", ["api-keys", uid, "delete"]) => Box::pin(keys::delete(self, &session, uid)),
+            ("POST", ["api-keys", uid, "state"]) => Box::pin(keys::set_state(self, uid, &session)),
+            ("GET", ["tenant", "users"]) => Box::pin(users::list(self, &session)),
+            ("GET" | "POST", ["tenant", "users", "new"]) => Box::pin(users::new(self, &session)),
+            ("GET" | "POST", ["tenant", "users", uid, "roles"]) => Box::pin(users::change_roles(self, &session, uid)),
+            ("GET" | "POST", ["tenant", "users", uid, "reset"]) => Box::pin(users::reset(self, &session, uid)),
+            ("GET" | "POST", ["tenant", "users", uid, "delete"]) => Box::pin(users::delete(self, &session, uid)),
+            ("POST", ["tenant", "users", uid, "state"]) => Box::pin(users::set_state(self, &session, uid)),
+            ("GET", ["tenant", "settings"]) => Box::pin(settings::show(self, &session)),
+            ("POST", ["tenant", "settings", section]) => Box::pin(settings::set(self, &session, section)),
+            ("GET", ["tenant", "audit"]) => Box::pin(audit::list(self, &session)),
+            ("GET", ["tenant", "audit.csv"]) => Box::pin(audit::table(self, &session)),
+            ("GET", ["profile"]) => Box::pin(profile::show(self, &session)),
+            ("POST", ["profile", "names"]) => Box::pin(profile::set_names(self, &session)),
+            ("POST", ["profile", "password"]) => Box::pin(profile::change_password(self, &session)),
+            ("POST", ["profile", "sessions", "end"]) => Box::pin(profile::end_session(self, &session)),
+            ("POST", ["profile", "sessions", "end-others"]) => Box::pin(profile::end_others(self, &session)),
             _ => return Err(Refusal::Error(ApiError::NotFound)),
         };
+        let answer = page.await?;
         Ok(session.renew(answer))
     }
 
@@ -174,7 +209,7 @@ impl Console<'_> {
         let mut response = page::redirect(&to);
         // Without a cookie there is none to clear; a form of another site comes without, and must not sign anybody out.
         if caller::cookie_token(self.request).is_some() {
-            response.headers_mut().append(header::SET_COOKIE, session::cleared());
+            session::clear(&mut response);
         }
         response
     }

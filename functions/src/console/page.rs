@@ -85,6 +85,20 @@ pub(super) fn with_note(path: &str, note: &str) -> String {
     format!("{path}{joint}{}", query(&[("note", note)]))
 }
 
+/// A value that a field offers.
+pub(super) struct Choice {
+    pub(super) value: &'static str,
+    pub(super) label: &'static str,
+    pub(super) is_selected: bool,
+}
+
+impl Choice {
+    /// - `selected`: the value that is chosen.
+    pub(super) fn all(choices: &[(&'static str, &'static str)], selected: &str) -> Vec<Self> {
+        choices.iter().map(|&(value, label)| Self { value, label, is_selected: value == selected }).collect()
+    }
+}
+
 /// The part of a list that a page shows.
 #[derive(Clone, Copy)]
 pub(super) struct Part {

@@ -16,8 +16,11 @@ use crate::{
     ApiError,
     caller::{self, COOKIE},
     http::Response,
-    refresh,
+    refresh, token_answer,
 };
+
+/// The cookie of what forms are known by: no page of another site and no trail tells it.
+const FORM_COOKIE: &str = "__Host-Form";
 
 /// Seconds that a token must still have; with fewer it is renewed.
 const ENOUGH_SECS: i64 = 600;
@@ -29,6 +32,10 @@ pub(super) struct Session {
     /// Whether it is a new one, which the browser has to hear of.
     is_new: bool,
     sid: String,
+    /// What only pages of this browser know.
+    secret: String,
+    /// Whether the browser has yet to hear of that.
+    is_secret_new: bool,
     /// What the API says of them.
     me: Value,
 }
@@ -44,9 +51,14 @@ pub(super) struct Shell {
     pub(super) sees_tenant: bool,
     pub(super) sees_keys: bool,
     pub(super) sees_users: bool,
+    pub(super) sees_settings: bool,
+    pub(super) sees_audit: bool,
     pub(super) nav_keys: bool,
     pub(super) nav_tenant_keys: bool,
     pub(super) nav_users: bool,
+    pub(super) nav_settings: bool,
+    pub(super) nav_audit: bool,
+    pub(super) nav_profile: bool,
     pub(super) has_flash: bool,
     pub(super) flash_text: String,
     pub(super) flash_is_error: bool,
@@ -70,7 +82,10 @@ impl Session {
         let sid = claims.sid.to_string();
         let token = if is_new { refresh::renew(app, signer, claims).await?.expose().to_owned() } else { presented };
         let me = Call::new("GET /v1/users/me").by(&token).send(console).await?;
-        Ok(Self { token, is_new, sid, me })
+        let known = caller::cookie_named(request, FORM_COOKIE);
+        let is_secret_new = known.is_none();
+        let secret = known.unwrap_or_else(|| new_secret(console));
+        Ok(Self { token, is_new, sid, secret, is_secret_new, me })
     }
 
     /// Whether a form comes from a page of ours, and from one of this very session.
@@ -80,16 +95,21 @@ impl Session {
         if is_ours && is_theirs { Ok(()) } else { Err(Refusal::Error(ApiError::FormRefused)) }
     }
 
-    /// What pages of this session know and other sites do not. Whoever may read the trail could work it out, so a form
-    /// must come from our origin besides.
+    /// What pages of this session in this browser know, and nobody else.
     fn csrf(&self) -> String {
-        hex::encode(&digest(&SHA256, format!("form of {}", self.sid).as_bytes()).as_ref()[..16])
+        hex::encode(&digest(&SHA256, format!("form of {} in {}", self.sid, self.secret).as_bytes()).as_ref()[..16])
     }
 
     /// The answer, with the new token if there is one.
     pub(super) fn renew(&self, mut answer: Response) -> Response {
-        if self.is_new && !answer.headers().contains_key(header::SET_COOKIE) {
-            answer.headers_mut().append(header::SET_COOKIE, cookie(&self.token));
+        if answer.headers().contains_key(header::SET_COOKIE) {
+            return answer;
+        }
+        if self.is_new {
+            answer.headers_mut().append(header::SET_COOKIE, cookie(COOKIE, &self.token));
+        }
+        if self.is_secret_new {
+            answer.headers_mut().append(header::SET_COOKIE, cookie(FORM_COOKIE, &self.secret));
         }
         answer
     }
@@ -102,6 +122,27 @@ impl Session {
         text(&self.me["metadata"]["uid"])
     }
 
+    pub(super) fn tenant_uid(&self) -> String {
+        text(&self.me["status"]["tenant"]["tenantUid"])
+    }
+
+    pub(super) fn email(&self) -> String {
+        text(&self.me["spec"]["emailId"])
+    }
+
+    pub(super) fn first_name(&self) -> String {
+        text(&self.me["spec"]["firstName"])
+    }
+
+    pub(super) fn last_name(&self) -> String {
+        text(&self.me["spec"]["lastName"])
+    }
+
+    /// Whether the person has this role.
+    pub(super) fn holds(&self, role: &Value) -> bool {
+        self.me["spec"]["roles"].as_array().into_iter().flatten().any(|held| held == role)
+    }
+
     pub(super) fn may(&self, permission: &str) -> bool {
         let permissions = self.me["status"]["tenantPermissions"].as_object().into_iter().flatten();
         permissions.flat_map(|(_, list)| list.as_array().into_iter().flatten()).any(|it| it == permission)
@@ -112,11 +153,13 @@ impl Session {
             title: title.to_owned(),
             csrf: self.csrf(),
             person_name: text(&self.me["metadata"]["name"]),
-            person_email: text(&self.me["spec"]["emailId"]),
+            person_email: self.email(),
             org_name: self.org_name(),
-            sees_tenant: self.may("apiKey.list") || self.may("user.list"),
+            sees_tenant: ["apiKey.list", "user.list", "tenant.update", "audit.list"].iter().any(|it| self.may(it)),
             sees_keys: self.may("apiKey.list"),
             sees_users: self.may("user.list"),
+            sees_settings: self.may("tenant.update"),
+            sees_audit: self.may("audit.list"),
             ..Shell::default()
         }
     }
@@ -125,7 +168,7 @@ impl Session {
         let body = json!({ "tokens": [self.token] });
         Call::new("POST /v1/users/auth/tokens/revoke").by(&self.token).body(body).send(console).await?;
         let mut answer = page::redirect("/sign-in?note=signed-out");
-        answer.headers_mut().append(header::SET_COOKIE, cleared());
+        clear(&mut answer);
         // So that going back shows nothing that the browser has kept.
         answer.headers_mut().insert("clear-site-data", HeaderValue::from_static("\"cache\""));
         Ok(answer)
@@ -135,25 +178,33 @@ impl Session {
         let org = console.form().text("org");
         let call = Call::new("POST /v1/auth/org/{orgName}/switch").parameter("orgName", &org).by(&self.token);
         let answer = call.send(console).await?;
-        Ok(signed_in(&text(&answer["Authorization"]), "/api-keys"))
+        Ok(signed_in(console, &text(&answer["Authorization"]), "/api-keys"))
     }
 }
 
 /// To a page, signed in with this token.
-pub(super) fn signed_in(token: &str, path: &str) -> Response {
+pub(super) fn signed_in(console: Console<'_>, token: &str, path: &str) -> Response {
     let mut answer = page::redirect(path);
-    answer.headers_mut().append(header::SET_COOKIE, cookie(token));
+    answer.headers_mut().append(header::SET_COOKIE, cookie(COOKIE, token));
+    answer.headers_mut().append(header::SET_COOKIE, cookie(FORM_COOKIE, &new_secret(console)));
     answer
 }
 
-/// It ends with the browser, or before that with the session.
-fn cookie(token: &str) -> HeaderValue {
-    let cookie = format!("{COOKIE}={token}; Path=/; HttpOnly; Secure; SameSite=Lax");
-    HeaderValue::try_from(cookie).unwrap_or_else(|_| cleared())
+fn new_secret(console: Console<'_>) -> String {
+    hex::encode(console.app.entropy.bytes::<16>())
 }
 
-pub(super) fn cleared() -> HeaderValue {
-    crate::token_answer::cleared_cookie()
+/// It ends with the browser, or before that with the session.
+fn cookie(name: &str, value: &str) -> HeaderValue {
+    let cookie = format!("{name}={value}; Path=/; HttpOnly; Secure; SameSite=Lax");
+    HeaderValue::try_from(cookie).unwrap_or_else(|_| token_answer::cleared_cookie())
+}
+
+/// Takes the cookies out of the browser again.
+pub(super) fn clear(answer: &mut Response) {
+    let form = HeaderValue::from_static("__Host-Form=; Path=/; HttpOnly; Secure; SameSite=Lax; Max-Age=0");
+    answer.headers_mut().append(header::SET_COOKIE, token_answer::cleared_cookie());
+    answer.headers_mut().append(header::SET_COOKIE, form);
 }
 
 impl Shell {
@@ -167,6 +218,16 @@ impl Shell {
         let text = match form.text("note").as_str() {
             "created" => "API key created.",
             "saved" => "Changes saved.",
+            "policy" => "Password policy saved. It holds for passwords that are set from now on.",
+            "timeout" => "Session timeout applied.",
+            "banner" => "Message saved.",
+            "methods" => "Sign-in methods saved.",
+            "domains" => "Domains saved.",
+            "notices" => "Expiry notices saved.",
+            "limits" => "Resource limits saved.",
+            "password-changed" => "Password changed. Every other session of yours has ended.",
+            "session-ended" => "Session ended.",
+            "others-ended" => "All other sessions ended.",
             "revoked" => "API key revoked. It is refused from the next request on.",
             "activated" => "API key re-activated.",
             "deleted" => "API key deleted.",

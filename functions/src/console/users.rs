@@ -10,7 +10,8 @@ use super::{
     Console, Refusal,
     api::{Call, text, time},
     door::in_words,
-    html, page,
+    html,
+    page::{self, Choice},
     session::{Session, Shell},
 };
 use crate::{ApiError, http::Response};
@@ -18,12 +19,6 @@ use crate::{ApiError, http::Response};
 const URL: &str = "/tenant/users";
 /// Users of one page.
 const PAGE: usize = 25;
-
-struct Status {
-    value: &'static str,
-    label: &'static str,
-    is_selected: bool,
-}
 
 struct Row {
     name: String,
@@ -52,7 +47,7 @@ struct Users {
     page: Shell,
     intro: String,
     can_add: bool,
-    statuses: Vec<Status>,
+    statuses: Vec<Choice>,
     search: String,
     is_filtered: bool,
     is_empty_filter: bool,
@@ -141,9 +136,10 @@ pub(super) async fn list(console: Console<'_>, session: &Session) -> Result<Resp
     let page = Users {
         intro: format!("The people of {}.", session.org_name()),
         can_add: session.may("user.create"),
-        statuses: [("", "Any status"), ("active", "Active"), ("invited", "Invited"), ("disabled", "Disabled")]
-            .map(|(value, label)| Status { value, label, is_selected: value == status })
-            .into(),
+        statuses: Choice::all(
+            &[("", "Any status"), ("active", "Active"), ("invited", "Invited"), ("disabled", "Disabled")],
+            &status,
+        ),
         is_filtered: !status.is_empty() || !search.is_empty(),
         is_empty_filter: rows.is_empty(),
         page_text: part.text(),

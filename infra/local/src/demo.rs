@@ -174,6 +174,7 @@ pub fn draw_api_key(
     now: Timestamp,
 ) -> Result<(ApiKey, ApiKeyValue), ApiKeyRefused> {
     let uid = ApiKeyUid::from_bytes(entropy.uid());
+    let value = ApiKeyValue::new(user.uid, uid, &entropy.bytes());
     let new = NewApiKey {
         uid,
         tenant: user.tenant,
@@ -181,9 +182,10 @@ pub fn draw_api_key(
         creator: user.uid,
         name: Name::stored(name.to_owned()),
         annotations: Annotations::default(),
+        tail: value.tail().to_owned(),
         expires_at: Some(expires_at),
     };
-    Ok((ApiKey::create(new, now)?, ApiKeyValue::new(user.uid, uid, &entropy.bytes())))
+    Ok((ApiKey::create(new, now)?, value))
 }
 
 /// Makes a key.

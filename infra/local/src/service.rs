@@ -9,7 +9,7 @@ use functions::{
     mailer::{self, MailError},
     organizations,
     password_hash::Hasher,
-    passwords, projects, refresh, revoke_tokens, roles, sign_up,
+    passwords, projects, refresh, revoke_tokens, roles, sessions, sign_up,
     signing::Sealer,
     sweeper, tenant_settings, users,
 };
@@ -141,6 +141,7 @@ impl Service {
                 http::answer_event(app, event, |request| authenticate::handle(app, signer, request)).await
             }
             "refresh" => http::answer_event(app, event, |request| refresh::handle(app, signer, request)).await,
+            "sessions" => http::answer_event(app, event, |request| sessions::handle(app, request)).await,
             "revoke_tokens" => http::answer_event(app, event, |request| revoke_tokens::handle(app, request)).await,
             "api_key_create" => http::answer_event(app, event, |request| api_keys::create::handle(app, request)).await,
             "api_key_list" => http::answer_event(app, event, |request| api_keys::list::handle(app, request)).await,

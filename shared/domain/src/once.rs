@@ -1,4 +1,4 @@
-//! One-time tokens: what a mailed link carries.
+//! One-time tokens: what a mailed link carries, and what stands for a password between two pages.
 
 use std::{fmt, time::Duration};
 
@@ -75,6 +75,11 @@ pub enum Purpose {
     },
     /// To set another password.
     ResetPassword,
+    /// To sign in to one of several organizations, by whoever has just given the password.
+    ChooseOrganization {
+        /// When that password was set.
+        password_changed_at: Timestamp,
+    },
 }
 
 /// What somebody filled in to sign up.
@@ -109,10 +114,16 @@ pub struct OneTime {
 impl OneTime {
     /// Whether it can still be used.
     ///
-    /// - `password_changed_at`: when the password was last set; what was mailed before to set another one is void.
+    /// - `password_changed_at`: when the password was last set; what was mailed before to set another one is void, and so
+    ///   is what stands for another password.
     pub fn is_usable(&self, password_changed_at: Option<Timestamp>, now: Timestamp) -> bool {
-        let is_void = self.purpose == Purpose::ResetPassword
-            && password_changed_at.is_some_and(|changed_at| self.expires_at <= changed_at + LIFETIME);
+        let is_void = match &self.purpose {
+            Purpose::ResetPassword => {
+                password_changed_at.is_some_and(|changed_at| self.expires_at <= changed_at + LIFETIME)
+            }
+            Purpose::ChooseOrganization { password_changed_at: known } => password_changed_at != Some(*known),
+            Purpose::SignUp(_) | Purpose::Activate { .. } => false,
+        };
         now < self.expires_at && !is_void
     }
 }

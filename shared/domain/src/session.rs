@@ -14,6 +14,15 @@ pub const ABSOLUTE_LIMIT: Duration = Duration::from_hours(12);
 /// write for every request.
 pub const USE_RESOLUTION: Duration = Duration::from_mins(2);
 
+/// The device that a session was begun on, by which its person recognises it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Device {
+    /// The network address that the gateway saw.
+    pub source: String,
+    /// What the client says of itself.
+    pub user_agent: String,
+}
+
 /// The record of a session.
 ///
 /// A session that an API key began has none, so that the way from key to token writes nothing; one appears only when
@@ -47,6 +56,16 @@ impl Session {
         self.last_used_at + Duration::from_mins(idle_minutes.into()) + USE_RESOLUTION < now
     }
 
+    /// Whether a token of it still opens something, or would if it were renewed.
+    ///
+    /// - `signed_out_at`: when its user was last signed out everywhere.
+    pub fn is_alive(&self, signed_out_at: Option<Timestamp>, idle_minutes: u32, now: Timestamp) -> bool {
+        self.revoked_at.is_none()
+            && now < self.ends_at
+            && signed_out_at.is_none_or(|out_at| out_at < self.created_at)
+            && !self.is_idle(idle_minutes, now)
+    }
+
     /// Whether its use should be noted again.
     pub fn is_use_due(&self, now: Timestamp) -> bool {
         self.last_used_at + USE_RESOLUTION <= now
@@ -72,5 +91,9 @@ mod tests {
         assert!(!session.is_idle(15, at(17 * 60)));
         assert!(session.is_idle(15, at(17 * 60 + 1)));
         assert!(!session.is_use_due(at(119)) && session.is_use_due(at(120)));
+        assert!(session.is_alive(None, 15, at(60)) && !session.is_alive(None, 15, at(43_200)));
+        assert!(!session.is_alive(Some(at(0)), 15, at(60)) && session.is_alive(Some(at(-1)), 15, at(60)));
+        assert!(!session.is_alive(None, 15, at(20 * 60)));
+        assert!(!Session { revoked_at: Some(at(1)), ..session }.is_alive(None, 15, at(60)));
     }
 }

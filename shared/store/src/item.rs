@@ -8,7 +8,7 @@ use domain::{
     api_key::{Digest, LastUse, Name},
     once::OneTime,
     password::PasswordPolicy,
-    session::Session,
+    session::{Device, Session},
     settings::{Banner, Limits, OidcProvider, SocialLogins},
     tenant::{OrgName, Project},
     user::LoginMode,
@@ -113,6 +113,8 @@ pub(crate) struct ApiKeyRow {
     creator: UserUid,
     pub(crate) name: String,
     pub(crate) annotations: BTreeMap<String, String>,
+    #[serde(default)]
+    tail: String,
     pub(crate) expires_at: i64,
     pub(crate) is_active: bool,
     created_at: i64,
@@ -136,6 +138,7 @@ impl From<&ApiKey> for ApiKeyRow {
             creator: key.creator,
             name: key.name.as_str().to_owned(),
             annotations: key.annotations.entries().clone(),
+            tail: key.tail.clone(),
             expires_at: key.expires_at.millis(),
             is_active: key.is_active,
             created_at: key.created_at.millis(),
@@ -158,6 +161,7 @@ impl From<ApiKeyRow> for ApiKey {
             creator: row.creator,
             name: Name::stored(row.name),
             annotations: Annotations::stored(row.annotations),
+            tail: row.tail,
             expires_at: Timestamp::from_millis(row.expires_at),
             is_active: row.is_active,
             created_at: Timestamp::from_millis(row.created_at),
@@ -387,6 +391,14 @@ pub(crate) fn of_session(session: &Session) -> Result<Item, StoreError> {
         ends_at: session.ends_at.millis(),
         ttl: session.ends_at.secs() + 1,
     })
+}
+
+pub(crate) fn of_device(session: &Session, device: &Device) -> Item {
+    let mut item = keys::session_of_user(session.user, session.uid).item();
+    item.insert("source".to_owned(), text(&device.source));
+    item.insert("user_agent".to_owned(), text(&device.user_agent));
+    item.insert("ttl".to_owned(), number(session.ends_at.secs() + 1));
+    item
 }
 
 pub(crate) fn session(item: Item) -> Result<Session, StoreError> {

@@ -138,6 +138,15 @@ pub(crate) fn session(session: SessionUid) -> ItemKey {
     ItemKey::new(format!("SESSION#{session}"), "SESSION")
 }
 
+/// The sessions that people of this user began, which are listed.
+pub(crate) fn sessions_partition(user: UserUid) -> String {
+    format!("SESSIONS#{user}")
+}
+
+pub(crate) fn session_of_user(user: UserUid, session: SessionUid) -> ItemKey {
+    ItemKey::new(sessions_partition(user), session.to_string())
+}
+
 pub(crate) fn signing_key(kid: &str) -> ItemKey {
     ItemKey::new(SIGNING_PARTITION, kid)
 }

@@ -5,7 +5,11 @@
 
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Put, TransactWriteItem};
 use domain::{
-    TenantUid, Timestamp, User, UserUid, audit::Record, login::Attempts, once::OneTime, session::Session,
+    TenantUid, Timestamp, User, UserUid,
+    audit::Record,
+    login::Attempts,
+    once::OneTime,
+    session::{Device, Session},
     tenant::OrgName,
 };
 use serde::{Deserialize, Serialize};
@@ -228,6 +232,17 @@ impl Store {
         self.get(&keys::once(digest)).await?.map(item::once).transpose()
     }
 
+    /// Keeps a one-time token that no mail carries.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`].
+    pub async fn put_once(&self, once: &OneTime) -> Result<(), StoreError> {
+        let item = item::of_once(once)?;
+        self.client.put_item().table_name(&self.tables.tenants).set_item(Some(item)).send().await?;
+        Ok(())
+    }
+
     /// Puts a mail of a kind into the outbox, with the one-time token that it carries, unless one of this kind was
     /// posted to this address a moment ago. Whether it was.
     ///
@@ -318,13 +333,20 @@ impl Store {
 impl Recorded<'_> {
     /// Begins a session, and notes at the user when they last signed in.
     ///
+    /// - `device`: where it is begun.
     /// - `user`: as it was read when the person was recognised.
     /// - `proof`: by what, so that a change of the password in between is not missed.
     ///
     /// # Errors
     ///
     /// [`StoreError::Conflict`] if that no longer holds, or if the user was changed, removed or disabled meanwhile.
-    pub async fn begin_session(&self, session: &Session, user: &User, proof: Proof<'_>) -> Result<(), StoreError> {
+    pub async fn begin_session(
+        &self,
+        session: &Session,
+        device: &Device,
+        user: &User,
+        proof: Proof<'_>,
+    ) -> Result<(), StoreError> {
         let now = number(session.created_at.millis());
         let mut profile = Change {
             table: self.tables.tenants.clone(),
@@ -354,9 +376,17 @@ impl Recorded<'_> {
             names: vec![("#signed_in", "last_sign_in")],
             values: vec![(":now", now.clone())],
         };
-        let mut writes = vec![self.put_new(item::of_session(session)?), profile.build(), index.build()];
+        let mut writes = vec![
+            self.put_new(item::of_session(session)?),
+            self.put_new(item::of_device(session, device)),
+            profile.build(),
+            index.build(),
+        ];
         match proof {
-            Proof::Password { address, hash } => writes.push(self.check_password_hash(address, hash)),
+            Proof::Password { address, hash, used } => {
+                writes.push(self.check_password_hash(address, hash));
+                writes.extend(used.map(|once| self.delete_if(&keys::once(&once.digest), "attribute_exists(pk)")));
+            }
             Proof::Session { session: before, user: source } => {
                 // A change of the password in between signs out the user of the old session, not of the new one.
                 if source.uid != user.uid {
@@ -433,6 +463,8 @@ pub enum Proof<'a> {
         address: &'a str,
         /// As it was read.
         hash: &'a str,
+        /// A one-time token that stands for the password, and is used up.
+        used: Option<&'a OneTime>,
     },
     /// By a session, which ends as the new one begins.
     Session {

@@ -57,6 +57,9 @@ async fn the_answers_have_the_documented_form() {
     assert_eq!(created.body.as_object().unwrap().len(), 2);
     let key = Created::of(&created);
     let mut shown = user.get(&key.path()).await.body;
+    let tail = created.body["apiKey"].as_str().unwrap()[64..].to_owned();
+    assert_eq!(shown["spec"]["key"], format!("…{tail}"), "the end, by which it is found");
+    shown["spec"]["key"] = json!("…TAIL");
     let now = shown["metadata"]["creationTimestamp"].clone();
     assert_eq!(shown["metadata"]["lastModifiedTimestamp"], now);
     shown["metadata"]["creationTimestamp"] = json!("now");
@@ -67,7 +70,7 @@ async fn the_answers_have_the_documented_form() {
         .replace(&user.user.uid.to_string(), "USER")
         .replace(&admin.user.uid.to_string(), "ADMIN")
         .replace(&user.user.tenant.to_string(), "TENANT");
-    assert_snapshot!(shown, @r#"{"metadata":{"annotations":{"description":"used by the farm","ownerUid":"ADMIN","scope":"tenant","team":"a","tenantUid":"TENANT"},"creationTimestamp":"now","deletionTimestamp":"0001-01-01T00:00:00.000Z","labels":{},"lastModifiedTimestamp":"now","name":"ci-deploy","uid":"KEY"},"spec":{"expiry":"2099-06-02T05:06:07.089Z","user":{"firstName":"Tom","lastName":"Test","uid":"USER"}},"status":{"isActive":true,"lastUse":null}}"#);
+    assert_snapshot!(shown, @r#"{"metadata":{"annotations":{"description":"used by the farm","ownerUid":"ADMIN","scope":"tenant","team":"a","tenantUid":"TENANT"},"creationTimestamp":"now","deletionTimestamp":"0001-01-01T00:00:00.000Z","labels":{},"lastModifiedTimestamp":"now","name":"ci-deploy","uid":"KEY"},"spec":{"expiry":"2099-06-02T05:06:07.089Z","key":"…TAIL","user":{"firstName":"Tom","lastName":"Test","uid":"USER"}},"status":{"isActive":true,"lastUse":null}}"#);
 }
 
 #[tokio::test]

@@ -9,10 +9,13 @@ use crate::{
     stack::{Answer, PUBLIC_URL, Stack},
 };
 
-/// A browser with one cookie, that fills in the forms of the page it is on.
+/// A browser with its cookies, that fills in the forms of the page it is on.
 struct Browser {
     stack: Stack,
+    /// That of the session.
     cookie: Option<String>,
+    /// That by which forms are known.
+    form_cookie: Option<String>,
     path: String,
     page: Answer,
 }
@@ -65,16 +68,14 @@ fn forms(html: &str) -> Vec<Form> {
 impl Browser {
     async fn at(stack: &Stack, path: &str) -> Self {
         let page = Answer::default();
-        let mut browser = Self { stack: stack.clone(), cookie: None, path: String::new(), page };
+        let mut browser = Self { stack: stack.clone(), cookie: None, form_cookie: None, path: String::new(), page };
         browser.open(path).await;
         browser
     }
 
     async fn send(&mut self, method: &str, path: &str, body: Option<String>) {
         let mut call = self.stack.request(method, path).header("accept", "text/html,*/*;q=0.8");
-        if let Some(cookie) = &self.cookie {
-            call = call.header("cookie", &format!("__Host-Authorization={cookie}"));
-        }
+        call = call.header("cookie", &self.cookies());
         if let Some(body) = body {
             let kind = "application/x-www-form-urlencoded";
             call = call.header("content-type", kind).header("origin", PUBLIC_URL).body(body);
@@ -86,12 +87,23 @@ impl Browser {
                 cookie.ends_with("; Path=/; HttpOnly; Secure; SameSite=Lax") || cookie.contains("Max-Age=0"),
                 "{cookie}"
             );
-            let value = cookie.strip_prefix("__Host-Authorization=").unwrap().split(';').next().unwrap();
-            self.cookie = Some(value.to_owned()).filter(|value| !value.is_empty());
+            let (name, value) = cookie.split(';').next().unwrap().split_once('=').unwrap();
+            let value = Some(value.to_owned()).filter(|value| !value.is_empty());
+            match name {
+                "__Host-Authorization" => self.cookie = value,
+                "__Host-Form" => self.form_cookie = value,
+                _ => panic!("{cookie}"),
+            }
         }
         check_page(&answer);
         path.clone_into(&mut self.path);
         self.page = answer;
+    }
+
+    fn cookies(&self) -> String {
+        let cookies = [("__Host-Authorization", &self.cookie), ("__Host-Form", &self.form_cookie)];
+        let cookies = cookies.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", value.as_ref()?)));
+        cookies.collect::<Vec<_>>().join("; ")
     }
 
     /// Opens an address, and whatever it leads to.
@@ -285,8 +297,7 @@ async fn a_form_of_another_site_or_session_changes_nothing() {
         let fields = [("name", "theirs"), ("expiry", "7"), ("csrf", csrf)];
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
         let call = stack.request("POST", "/api-keys/new").header("accept", "text/html").header("origin", origin);
-        let cookie = format!("__Host-Authorization={}", browser.cookie.as_ref().unwrap());
-        let answer = call.header("cookie", &cookie).body(body).send_any().await;
+        let answer = call.header("cookie", &browser.cookies()).body(body).send_any().await;
         assert_eq!(answer.status, 403, "{csrf} {origin}: {}", answer.text);
     }
     assert_eq!(stack.contents().await, before);

@@ -487,7 +487,8 @@ async fn a_switch_that_met_a_change_of_the_password_does_not_outlive_it() {
         ..session.clone()
     };
     let proof = store::Proof::Session { session: &session, user: &source };
-    let begun = store.on_record(&[]).begin_session(&next, &target, proof).await;
+    let device = domain::session::Device { source: String::new(), user_agent: String::new() };
+    let begun = store.on_record(&[]).begin_session(&next, &device, &target, proof).await;
     assert!(matches!(begun, Err(store::StoreError::Conflict)), "{begun:?}");
 }
 

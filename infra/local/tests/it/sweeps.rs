@@ -36,6 +36,7 @@ impl Stack {
 async fn make_key(stack: &Stack, person: &Person, name: &str, expires_at: Timestamp) -> (ApiKey, ApiKeyValue) {
     let uid = ApiKeyUid::from_bytes(stack.entropy.uid());
     let user = &person.user;
+    let value = ApiKeyValue::new(user.uid, uid, &stack.entropy.bytes());
     let new = NewApiKey {
         uid,
         tenant: user.tenant,
@@ -43,10 +44,10 @@ async fn make_key(stack: &Stack, person: &Person, name: &str, expires_at: Timest
         creator: user.uid,
         name: Name::parse(name).unwrap(),
         annotations: Annotations::default(),
+        tail: value.tail().to_owned(),
         expires_at: Some(expires_at),
     };
     let key = ApiKey::create(new, stack.clock.now()).unwrap();
-    let value = ApiKeyValue::new(user.uid, uid, &stack.entropy.bytes());
     stack.service.store.on_record(&[]).create_api_key(&key, &value.digest(), 1000, None).await.unwrap();
     (key, value)
 }

@@ -87,6 +87,8 @@ pub struct ApiKey {
     pub name: Name,
     /// The description and whatever else its owner noted.
     pub annotations: Annotations,
+    /// The end of its value, by which whoever has the value finds the key; empty for keys of before it was kept.
+    pub tail: String,
     /// From this moment on it opens nothing.
     pub expires_at: Timestamp,
     /// Cleared by revoking, set by re-activating.
@@ -136,6 +138,8 @@ pub struct NewApiKey {
     pub name: Name,
     /// The description and the like.
     pub annotations: Annotations,
+    /// The end of its value: [`ApiKeyValue::tail`].
+    pub tail: String,
     /// When it ends; a key without an end is not made.
     pub expires_at: Option<Timestamp>,
 }
@@ -188,6 +192,7 @@ impl ApiKey {
             creator: new.creator,
             name: new.name,
             annotations: new.annotations,
+            tail: new.tail,
             expires_at,
             is_active: true,
             created_at: now,
@@ -278,6 +283,7 @@ pub(crate) mod tests {
             creator: UserUid::from_bytes([3; 12]),
             name: Name::parse("deploy").unwrap(),
             annotations: Annotations::default(),
+            tail: "QeUa".to_owned(),
             expires_at,
         }
     }

@@ -24,6 +24,10 @@ pub const PATTERN: &str = r"\blk_[0-9A-Za-z]{65}\b";
 /// Random bytes of a value: 160 bits.
 pub const SECRET_BYTES: usize = 20;
 
+/// Characters at the end of a value that are no secret: those who see a key in a list see them. Of the 160 bits they take
+/// 24 at most.
+const TAIL: usize = 4;
+
 const CHECKSUM_AT: usize = base62::BYTES - 4;
 
 /// A value in the clear. It is shown once, in the answer that creates the key, and kept nowhere.
@@ -82,6 +86,11 @@ impl ApiKeyValue {
         let mut bytes = [0; 32];
         bytes.copy_from_slice(digest(&SHA256, self.text.as_bytes()).as_ref());
         Digest(bytes)
+    }
+
+    /// The end of the value, by which people tell keys apart.
+    pub fn tail(&self) -> &str {
+        &self.text[self.text.len() - TAIL..]
     }
 
     /// The value itself, for the one answer that shows it.
