@@ -117,6 +117,11 @@ for (const input of all('[data-reveal]')) {
   });
 }
 
+// A whole key must not stand in an address; its end finds it too.
+for (const search of all('.filters [type=search]')) {
+  search.form.addEventListener('submit', () => (search.value = search.value.replace(/^\s*lk_\w*(\w{4})\s*$/, '$1')));
+}
+
 // Long lists of users get a field to narrow them.
 for (const select of all('select[data-search]')) {
   const options = [...select.options];

@@ -190,12 +190,12 @@ pub async fn policy(app: &App, person: &Person, joining: Option<TenantUid>) -> R
     Ok(PasswordPolicy::of_all(policies))
 }
 
-/// What the password must be like that this link is to set.
+/// What the password must be like that this link is to set, and the address of the person.
 ///
 /// # Errors
 ///
 /// [`ApiError::InvalidOneTimeToken`].
-pub async fn policy_of_link(app: &App, token: &str) -> Result<PasswordPolicy, ApiError> {
+pub async fn policy_of_link(app: &App, token: &str) -> Result<(PasswordPolicy, String), ApiError> {
     let refused = || ApiError::InvalidOneTimeToken;
     let token = OneTimeToken::parse(token).map_err(|_| refused())?;
     let once = app.store.once(&token.digest()).await?.ok_or_else(refused)?;
@@ -208,7 +208,7 @@ pub async fn policy_of_link(app: &App, token: &str) -> Result<PasswordPolicy, Ap
     if !once.is_usable(person.password_changed_at, app.clock.now()) {
         return Err(refused());
     }
-    policy(app, &person, joining).await
+    Ok((policy(app, &person, joining).await?, once.email))
 }
 
 /// The users of all memberships that a person has accepted.

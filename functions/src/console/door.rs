@@ -359,6 +359,7 @@ struct SetPassword {
     has_password_error: bool,
     password_error: String,
     rules: Vec<Rule>,
+    email: String,
     button: &'static str,
 }
 
@@ -408,6 +409,7 @@ pub(super) async fn set_password(console: Console<'_>, how: &str) -> Result<Resp
         has_password_error: false,
         password_error: String::new(),
         rules: Vec::new(),
+        email: String::new(),
         button,
     };
     if !console.is_post() {
@@ -417,7 +419,7 @@ pub(super) async fn set_password(console: Console<'_>, how: &str) -> Result<Resp
     check_origin(console)?;
     let token = form.token.trim().to_owned();
     match person::policy_of_link(console.app, &token).await {
-        Ok(policy) => form.rules = rules(&policy),
+        Ok((policy, email)) => (form.rules, form.email) = (rules(&policy), email),
         Err(error) => {
             (form.has_token, form.page) = (false, form.page.error(&error));
             return Ok(html(error.status_and_code().0, &form));

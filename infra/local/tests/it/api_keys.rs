@@ -80,9 +80,12 @@ async fn the_value_is_shown_once() {
     let key = admin.api_key("deploy").await;
     for path in ["/v1/apiKeys", &key.path()] {
         let answer = admin.get(path).await;
-        assert!(!answer.text.contains(&key.value[3..40]) && !answer.text.contains("\"key\""));
+        let (shown, hidden) = (&key.value[64..], &key.value[63..]);
+        assert!(answer.text.contains(&format!("\"key\":\"…{shown}\"")), "{}", answer.text);
+        assert!(!answer.text.contains(&key.value[3..40]) && !answer.text.contains(hidden), "{}", answer.text);
     }
-    assert!(!stack.contents().await.contains(&key.value));
+    let contents = stack.contents().await;
+    assert!(!contents.contains(&key.value[3..40]) && !contents.contains(&key.value[63..]));
 }
 
 #[tokio::test]

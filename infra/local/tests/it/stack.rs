@@ -56,6 +56,14 @@ impl Stack {
         Self::on(backend(), table_prefix, sealer, Arc::default()).await
     }
 
+    /// The same, where people reach it at this address.
+    pub(crate) async fn at(public_url: &str) -> Self {
+        let entropy = Entropy::system();
+        let table_prefix = format!("{}-", TokenUid::from_bytes(entropy.uid()));
+        let sealer = Sealer::from_bytes(&entropy.bytes());
+        Self::with(backend(), table_prefix, sealer, Arc::default(), public_url, true).await
+    }
+
     /// Another instance of every function on the same tables, with nothing in its memory.
     pub(crate) async fn another_instance(&self) -> Self {
         let offset = self.clock_offset.clone();
@@ -65,11 +73,12 @@ impl Stack {
     /// The same, for an installation where people come in by invitation only.
     pub(crate) async fn invitation_only(&self) -> Self {
         let offset = self.clock_offset.clone();
-        Self::with(self.backend.clone(), self.table_prefix.clone(), self.sealer.clone(), offset, false).await
+        Self::with(self.backend.clone(), self.table_prefix.clone(), self.sealer.clone(), offset, PUBLIC_URL, false)
+            .await
     }
 
     async fn on(backend: Backend, table_prefix: String, sealer: Sealer, clock_offset: Arc<AtomicI64>) -> Self {
-        Self::with(backend, table_prefix, sealer, clock_offset, true).await
+        Self::with(backend, table_prefix, sealer, clock_offset, PUBLIC_URL, true).await
     }
 
     async fn with(
@@ -77,6 +86,7 @@ impl Stack {
         table_prefix: String,
         sealer: Sealer,
         clock_offset: Arc<AtomicI64>,
+        public_url: &str,
         sign_up: bool,
     ) -> Self {
         let (offset, system) = (clock_offset.clone(), Clock::system());
@@ -85,7 +95,7 @@ impl Stack {
             backend: backend.clone(),
             table_prefix: table_prefix.clone(),
             clock: clock.clone(),
-            settings: Settings { public_url: PUBLIC_URL.to_owned(), audience: "latchkey".to_owned(), sign_up },
+            settings: Settings { public_url: public_url.to_owned(), audience: "latchkey".to_owned(), sign_up },
             mailbox: Mailbox::memory(),
             sealer: sealer.clone(),
         });
