@@ -63,13 +63,18 @@ for (const box of all('[data-expiry]')) {
   show();
 }
 
-// Mailed links carry their token behind the # sign, where no server sees it; it leaves the address bar at once.
-const code = one('[data-token] input');
-if (code && location.hash.length > 1) {
+// Mailed links carry their token behind the # sign, where no server sees it; it leaves the address bar at once. Without
+// a password the form asks what one must be like.
+const takeToken = () => {
+  const code = one('form [name=token]');
+  if (!code || location.hash.length < 2) return;
   code.value = location.hash.slice(1);
   history.replaceState(null, '', location.pathname + location.search);
-  code.form.requestSubmit();
-}
+  one('#password')?.remove();
+  code.form.submit();
+};
+addEventListener('hashchange', takeToken);
+takeToken();
 
 // Password rules, checked while typing; the server decides.
 const count = (pattern) => (text) => (text.match(pattern) || []).length;

@@ -114,6 +114,19 @@ impl Connection {
         if status == 200 { Ok(started_at.elapsed()) } else { Err(format!("a key check was answered {status}").into()) }
     }
 
+    /// The body of the answer, which must be a success.
+    ///
+    /// - `headers`: lines, each with its line end.
+    pub(crate) fn call(&mut self, method: &str, path: &str, headers: &str, body: &str) -> Result<Vec<u8>, Failure> {
+        let length = body.len();
+        self.send(&format!("{method} {path} HTTP/1.1\r\nhost: x\r\n{headers}content-length: {length}\r\n\r\n{body}"))?;
+        let (status, answer) = self.answer()?;
+        if (200..300).contains(&status) {
+            return Ok(answer);
+        }
+        Err(format!("{method} {path} was answered {status}: {}", String::from_utf8_lossy(&answer)).into())
+    }
+
     /// Sends a request as it stands.
     fn send(&mut self, request: &str) -> Result<(), Failure> {
         Ok(self.0.get_mut().write_all(request.as_bytes())?)
@@ -121,6 +134,11 @@ impl Connection {
 
     /// The status of the next answer.
     fn status(&mut self) -> Result<u16, Failure> {
+        Ok(self.answer()?.0)
+    }
+
+    /// Status and body of the next answer.
+    fn answer(&mut self) -> Result<(u16, Vec<u8>), Failure> {
         let mut line = String::new();
         self.0.read_line(&mut line)?;
         let status = line.split(' ').nth(1).ok_or("no status")?.parse()?;
@@ -138,6 +156,6 @@ impl Connection {
         }
         let mut body = vec![0; length];
         self.0.read_exact(&mut body)?;
-        Ok(status)
+        Ok((status, body))
     }
 }

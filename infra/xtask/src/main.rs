@@ -4,6 +4,7 @@
 //! Lambda starts them, `cargo xtask bench flood` whether a flood of sign-ins slows those who present keys.
 
 mod bench;
+mod console;
 mod expiry;
 mod flood;
 mod run;
@@ -35,6 +36,12 @@ enum Command {
         #[arg(long)]
         only: Vec<String>,
     },
+    /// Photograph every page of the console, wide and narrow, light and dark
+    Screenshots {
+        /// Put those that the README shows there too
+        #[arg(long)]
+        for_readme: bool,
+    },
     /// Measure
     Bench {
         #[command(subcommand)]
@@ -52,6 +59,15 @@ enum Bench {
         /// Starts of each
         #[arg(long, default_value_t = 20)]
         starts: usize,
+    },
+    /// The console's pages of API keys, of somebody who has many
+    Page {
+        /// The profile of the server
+        #[arg(long, default_value = "fast")]
+        profile: String,
+        /// Keys of the person
+        #[arg(long, default_value_t = 1000)]
+        keys: usize,
     },
     /// A sweep of a table in which some keys expire, and checks beside as many that have
     Expiry {
@@ -76,6 +92,8 @@ enum Bench {
 fn main() -> ExitCode {
     let succeeded = match Arguments::parse().command {
         Command::Test { skip, only } => suites::test(&skip, &only),
+        Command::Screenshots { for_readme } => console::screenshots(for_readme).map(|()| true),
+        Command::Bench { what: Bench::Page { profile, keys } } => console::bench(&profile, keys).map(|()| true),
         Command::Bench { what: Bench::Cold { profile, starts } } => bench::cold(&profile, starts).map(|()| true),
         Command::Bench { what: Bench::Expiry { profile, keys, expiring } } => {
             expiry::expiry(&profile, keys, expiring).map(|()| true)

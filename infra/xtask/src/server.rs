@@ -70,6 +70,14 @@ impl Latchkey {
         self.process.0.id()
     }
 
+    /// E-mail and password of the admin, by the greeting.
+    pub(crate) fn admin(&self) -> Result<(String, String), Failure> {
+        let line =
+            self.greeting.lines().find_map(|line| line.split_once(", Tenant Admin, ")?.1.split_once(", password "));
+        let (email, password) = line.ok_or("the greeting names no admin")?;
+        Ok((email.to_owned(), password.to_owned()))
+    }
+
     /// What the greeting tells to export under this name.
     pub(crate) fn exported(&self, name: &str) -> Result<String, Failure> {
         let export = format!("export {name}=");

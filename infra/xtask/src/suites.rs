@@ -9,6 +9,7 @@ use std::{
 };
 
 use crate::{
+    console,
     run::{Failure, cargo, command, output, root, run, target},
     server::{self, Latchkey},
     tools,
@@ -17,7 +18,7 @@ use crate::{
 type Suite = (&'static str, fn() -> Result<(), Failure>);
 
 /// The quick ones first.
-const SUITES: [Suite; 11] = [
+const SUITES: [Suite; 12] = [
     ("format", format),
     ("lint", lint),
     ("deny", deny),
@@ -26,6 +27,7 @@ const SUITES: [Suite; 11] = [
     ("readme", readme),
     ("interop", interop),
     ("template", template),
+    ("console", console::suite),
     ("dynamodb-local", dynamodb_local),
     ("ses", ses),
     ("lambda-watch", lambda_watch),
@@ -363,7 +365,7 @@ fn lambda_watch() -> Result<(), Failure> {
 }
 
 /// A program and all that it started, ended with the value.
-struct Group(u32);
+pub(crate) struct Group(pub(crate) u32);
 
 impl Drop for Group {
     fn drop(&mut self) {

@@ -10,6 +10,7 @@ const CARGO_LAMBDA: &str = "cargo-lambda==1.9.2";
 const PYJWT: &str = "pyjwt[crypto]==2.15.1";
 const AWS_SDK: &str = "@aws-sdk/client-dynamodb@3.1164.0";
 const MINISTACK: &str = "ministack[full]==1.5.33";
+const AXE: &str = "axe-core@4.14.1";
 const JOSE: &str = "jose@6.2.18";
 const DYNAMODB_LOCAL: &str = "3.3.1";
 
@@ -87,6 +88,18 @@ pub(crate) fn aws_sdk_for_node() -> Result<PathBuf, Failure> {
 /// A folder with `jose`, the usual JWT library for Node.js.
 pub(crate) fn jose() -> Result<PathBuf, Failure> {
     npm(JOSE)
+}
+
+/// The script of axe, which finds what shuts people out of a page.
+pub(crate) fn axe() -> Result<PathBuf, Failure> {
+    Ok(npm(AXE)?.join("node_modules/axe-core/axe.min.js"))
+}
+
+/// The driver of Chromium, with Chromium.
+pub(crate) fn chromedriver() -> Result<&'static str, Failure> {
+    debian("chromium", "--version", "chromium")?;
+    debian("chromedriver", "--version", "chromium-driver")?;
+    Ok("chromedriver")
 }
 
 /// A folder of our own in which a package for Node.js is installed.

@@ -12,6 +12,7 @@ mod chromium;
 mod console;
 mod console_browser;
 mod console_tenant;
+mod console_tour;
 mod drift;
 mod invariants;
 mod mails;

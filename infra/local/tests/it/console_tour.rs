@@ -1,0 +1,374 @@
+//! Every page of the console in real Chromium: without a violation of WCAG 2.2 AA, reachable by the keyboard, light in
+//! every sense, and photographed by `cargo xtask screenshots`.
+
+use std::{path::Path, time::Duration};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use fantoccini::{
+    actions::{InputSource as _, KeyAction, KeyActions},
+    key::Key,
+};
+use serde_json::{Value, json};
+
+use crate::{
+    chromium::{Chromium, Site, setting},
+    session::{OTHER, PASSWORD, Session},
+};
+
+const INES: &str = "ines@northwind.example";
+const TOM: &str = "tom@northwind.example";
+const DAY: Duration = Duration::from_hours(24);
+/// What a page may weigh with everything it loads, compressed.
+const MAX_WEIGHT: u64 = 60 * 1024;
+
+/// A key that expires in so many days.
+async fn key(site: &Site, by: &Session, user: &str, name: &str, description: &str, days: u32) -> (String, String) {
+    let expiry = site.stack.clock.now() + DAY * days;
+    let body = json!({
+        "metadata": { "name": name, "annotations": { "description": description } },
+        "spec": { "userUid": user, "expiry": expiry },
+    });
+    let made = by.call("POST", "/v1/apiKeys", Some(body)).await;
+    assert_eq!(made.status, 201, "{}", made.text);
+    let text = |field: &str| made.body[field].as_str().unwrap().to_owned();
+    (text("uid"), text("apiKey"))
+}
+
+struct Northwind {
+    site: Site,
+    /// A key of Ines.
+    key: String,
+    /// The user Tom.
+    tom: String,
+}
+
+/// An organization as one meets them: people who are there, who are asked in and who have left, keys near and far from
+/// their end.
+async fn northwind() -> Northwind {
+    let site = Site::start().await;
+    let stack = &site.stack;
+    let ines = stack.sign_up(INES, "northwind", PASSWORD).await;
+    let (tom, token) = ines.invite(TOM, &[domain::role::TENANT_VIEWER.uid]).await;
+    stack.set_password(&token, "activate", OTHER).await;
+    let mut others = Vec::new();
+    for (first, last) in [("Mei", "Lin"), ("Sade", "Okafor"), ("Jonas", "Weber")] {
+        let email = format!("{}@northwind.example", first.to_lowercase());
+        let spec = json!({ "firstName": first, "lastName": last, "emailId": email });
+        let body = json!({ "metadata": { "name": first }, "spec": spec });
+        let uid = ines.call("POST", "/v1/users", Some(body)).await.body["uid"].as_str().unwrap().to_owned();
+        if first != "Jonas" {
+            stack.set_password(&stack.mailed_token(&email), "activate", OTHER).await;
+            others.push(uid);
+        }
+    }
+    let disable = json!([{ "op": "replace", "path": "/status/isActive", "value": false }]);
+    let expired = key(&site, &ines, "", "migration", "moved the old farm", 1).await;
+    drop(expired);
+    let ines = {
+        // Time passes, and with it one key and the session.
+        stack.advance(DAY + Duration::from_mins(1));
+        stack.session(INES, PASSWORD, None).await
+    };
+    let (deploy, value) = key(&site, &ines, "", "ci-deploy", "deploys the farm", 90).await;
+    assert_eq!(stack.request("GET", "/v1/users/me").header("ApiKey", &value).send().await.status, 200);
+    key(&site, &ines, "", "backup", "", 12).await;
+    let (revoked, _) = key(&site, &ines, "", "laptop", "Ines' own", 60).await;
+    ines.call("PUT", &format!("/v1/apiKeys/{revoked}/state"), Some(json!({}))).await;
+    key(&site, &ines, &tom, "terraform", "plans and applies", 5).await;
+    key(&site, &ines, &others[0], "monitoring", "", 30).await;
+    key(&site, &ines, &others[1], "reports", "every Monday", 75).await;
+    ines.call("PATCH", &format!("/v1/users/{}", others[1]), Some(disable)).await;
+    let tenant = ines.tenant_uid().await;
+    let banner =
+        json!({ "title": "Authorized use only", "Message": "What you do here is recorded.", "isEnabled": true });
+    ines.call("PUT", &format!("/v1/tenants/{tenant}/loginBanner"), Some(banner)).await;
+    // A person of two organizations.
+    let eve = stack.sign_up("eve@fabrikam.example", "fabrikam", PASSWORD).await;
+    let (_, token) = eve.invite(INES, &[]).await;
+    stack.set_password(&token, "activate", PASSWORD).await;
+    Northwind { key: deploy, tom, site }
+}
+
+impl Northwind {
+    /// Goes to every page, and calls `visit` on it with its name.
+    async fn tour(&self, browser: &Chromium, mut visit: impl AsyncFnMut(&str)) {
+        self.doors(browser, &mut visit).await;
+        self.keys(browser, &mut visit).await;
+        self.tenant(browser, &mut visit).await;
+    }
+
+    async fn doors(&self, browser: &Chromium, visit: &mut impl AsyncFnMut(&str)) {
+        for (name, path) in [
+            ("sign-in", "/sign-in"),
+            ("sign-in-banner", "/o/northwind"),
+            ("organization", "/organization"),
+            ("forgot-password", "/forgot-password"),
+            ("forgot-organization", "/forgot-organization"),
+            ("sign-up", "/sign-up"),
+            ("link-without-code", "/activate"),
+        ] {
+            browser.open(path).await;
+            visit(name).await;
+        }
+        browser.sign_in(INES, OTHER).await;
+        browser.shows("E-mail or password is not right").await;
+        visit("sign-in-refused").await;
+        browser.open("/forgot-password").await;
+        browser.fill("E-mail", TOM).await;
+        browser.press("Send the mail").await;
+        browser.shows("on its way").await;
+        visit("forgot-password-sent").await;
+        browser.open(&self.site.mailed_link(TOM)).await;
+        browser.shows("At least 12 characters").await;
+        browser.fill("New password", "Harbour-7").await;
+        visit("set-password").await;
+        browser.press("Set password").await;
+        browser.shows("This password cannot be used").await;
+        visit("set-password-refused").await;
+        browser.open(&format!("/reset#{}", "A".repeat(43))).await;
+        browser.shows("This link is not valid").await;
+        visit("link-dead").await;
+        browser.open("/sign-up").await;
+        browser.fill("First Name", "Ada").await;
+        browser.fill("Last Name", "Nowak").await;
+        browser.fill("E-mail", "ada@contoso.example").await;
+        browser.fill("Organization", "x").await;
+        browser.press("Sign up").await;
+        browser.shows("Organization").await;
+        visit("sign-up-refused").await;
+        browser.sign_in(INES, PASSWORD).await;
+        browser.shows("Which one do you want to work in?").await;
+        visit("choose-organization").await;
+    }
+
+    async fn keys(&self, browser: &Chromium, visit: &mut impl AsyncFnMut(&str)) {
+        browser.sign_in(TOM, OTHER).await;
+        browser.press("User menu of Tom Berg").await;
+        browser.press("Logout").await;
+        browser.shows("You are signed out.").await;
+        visit("signed-out").await;
+        browser.sign_in("mei@northwind.example", OTHER).await;
+        browser.press("Add New API Key").await;
+        visit("key-new").await;
+        browser.sign_in(INES, PASSWORD).await;
+        browser.press("fabrikam").await;
+        browser.shows("You have no API key yet").await;
+        visit("api-keys-empty").await;
+        browser.press("User menu of Tom Berg").await;
+        visit("user-menu").await;
+        browser.press("Switch Tenant").await;
+        visit("switch").await;
+        browser.press("northwind").await;
+        browser.shows("ci-deploy").await;
+        visit("api-keys").await;
+        browser.press("Actions for backup").await;
+        visit("api-keys-menu").await;
+        browser.press("Revoke").await;
+        browser.shows("Undo").await;
+        visit("api-keys-revoked").await;
+        browser.press("Undo").await;
+        browser.shows("API key re-activated.").await;
+        browser.open("/api-keys?q=nothing").await;
+        visit("api-keys-nothing-found").await;
+        browser.open("/api-keys/new").await;
+        browser.tick("Custom").await;
+        visit("key-new-custom").await;
+        browser.open("/api-keys/new?back=%2Ftenant%2Fapi-keys").await;
+        browser.fill("API Key Name", "ci-deploy").await;
+        browser.press("Generate").await;
+        browser.shows("already").await;
+        visit("key-new-refused").await;
+        browser.fill("API Key Name", "staging").await;
+        browser.fill("Description", "of the second farm").await;
+        browser.press("Generate").await;
+        browser.shows("Copy the key now").await;
+        visit("key-created").await;
+        for page in ["edit", "delete"] {
+            browser.open(&format!("/api-keys/{}/{page}", self.key)).await;
+            visit(&format!("key-{page}")).await;
+        }
+        browser.open("/tenant/api-keys").await;
+        visit("tenant-api-keys").await;
+        browser.open("/nowhere").await;
+        visit("not-found").await;
+    }
+
+    async fn tenant(&self, browser: &Chromium, visit: &mut impl AsyncFnMut(&str)) {
+        browser.open("/tenant/users").await;
+        visit("users").await;
+        browser.press("Actions for Tom Berg").await;
+        visit("users-menu").await;
+        browser.open("/tenant/users/new").await;
+        visit("user-new").await;
+        for page in ["roles", "reset", "delete"] {
+            browser.open(&format!("/tenant/users/{}/{page}", self.tom)).await;
+            visit(&format!("user-{page}")).await;
+        }
+        browser.open("/tenant/settings").await;
+        visit("settings").await;
+        browser.fill("Domains, one a line", "not a domain").await;
+        browser.run("document.getElementById('domain_list').form.requestSubmit()").await;
+        browser.shows("Each line must be a domain").await;
+        visit("settings-refused").await;
+        for (name, path) in [
+            ("audit", "/tenant/audit"),
+            ("audit-empty", "/tenant/audit?end_date=2001-02-03"),
+            ("audit-refused", "/tenant/audit?start_date=2026-03-04&end_date=2026-03-03"),
+            ("profile", "/profile"),
+        ] {
+            browser.open(path).await;
+            visit(name).await;
+        }
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs chromedriver: the suite console runs it"]
+async fn no_page_violates_wcag_or_runs_over_its_width() {
+    let axe = std::fs::read_to_string(setting("LATCHKEY_TEST_AXE")).unwrap();
+    let northwind = northwind().await;
+    let browser = northwind.site.browser().await;
+    let (mut pages, mut violations) = (0, Vec::new());
+    northwind
+        .tour(&browser, async |name| {
+            pages += 1;
+            for (width, height, scheme) in [(1280, 900, "light"), (390, 844, "dark"), (320, 640, "light")] {
+                browser.looks(width, height, scheme).await;
+                let wide = browser.run("return document.documentElement.scrollWidth").await;
+                if wide.as_u64().unwrap() > u64::from(width) {
+                    violations.push(format!("{name}: {wide} pixels wide on {width}"));
+                }
+                if width == 320 {
+                    continue;
+                }
+                browser.run(&axe).await;
+                let tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
+                let found =
+                    browser.client.execute("return axe.run({ runOnly: arguments[0] })", vec![json!(tags)]).await;
+                let found = found.unwrap();
+                assert!(found["passes"].as_array().unwrap().len() > 10, "{name}: axe looked at nothing");
+                for violation in found["violations"].as_array().unwrap() {
+                    let nodes = violation["nodes"].as_array().unwrap().iter().map(|node| node["html"].to_string());
+                    let nodes: Vec<_> = nodes.collect();
+                    violations.push(format!("{name} {scheme}: {} {}", violation["id"], nodes.join(" ")));
+                }
+            }
+            browser.looks(1280, 900, "light").await;
+        })
+        .await;
+    assert!(violations.is_empty(), "{violations:#?}");
+    println!("{pages} pages, each wide and light, narrow and dark: no violation");
+    browser.close().await;
+}
+
+/// What has to get the focus, and those of it that hide it.
+const FOCUSABLE: &str = "
+    const boxes = [...document.querySelectorAll('details')].map(box => [box, box.open, box.name]);
+    for (const [box] of boxes) { box.name = ''; box.open = true; }
+    const all = [...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, textarea, summary')];
+    const wanted = all.filter(it => it.checkVisibility() && !it.disabled);
+    const [seen, hiding] = [new Set(), new Set()];
+    addEventListener('focusin', ({ target }) => {
+      seen.add(target);
+      const outlines = [target, target.closest('.choice') || target].map(it => getComputedStyle(it).outlineStyle);
+      if (outlines.every(style => style === 'none') && target.id !== 'main') hiding.add(target);
+    });
+    document.activeElement.blur();
+    // Of several that exclude each other one gets the focus, and arrows lead to the others.
+    const isSeen = it => seen.has(it) || it.type === 'radio' && [...seen].some(other => other.name === it.name);
+    const tags = list => list.map(it => it.outerHTML.slice(0, 120));
+    window.restore = () => boxes.forEach(([box, isOpen, name]) => { box.open = isOpen; box.name = name; });
+    window.focusReport = () => ({ missing: tags(wanted.filter(it => !isSeen(it))), hiding: tags([...hiding]) });
+    return wanted.length;";
+
+#[tokio::test]
+#[ignore = "needs chromedriver: the suite console runs it"]
+async fn every_action_of_every_page_is_reached_by_the_keyboard() {
+    let northwind = northwind().await;
+    let browser = northwind.site.browser().await;
+    let (mut reached, mut faults) = (0, Vec::new());
+    northwind
+        .tour(&browser, async |name| {
+            // Where the next step of the tour looks for what is open now, another time is not the same page.
+            let path = browser.path().await;
+            let count = browser.run(FOCUSABLE).await.as_u64().unwrap();
+            let value = char::from(Key::Tab);
+            // Dates have several places each.
+            let tabs = (0..count + 30).fold(KeyActions::new("keyboard".to_owned()), |actions, _| {
+                actions.then(KeyAction::Down { value }).then(KeyAction::Up { value })
+            });
+            browser.client.perform_actions(tabs).await.unwrap();
+            let report = browser.run("return focusReport()").await;
+            for fault in ["missing", "hiding"] {
+                for tag in report[fault].as_array().unwrap() {
+                    faults.push(format!("{name} at {path}, {fault}: {tag}"));
+                }
+            }
+            browser.run("restore()").await;
+            reached += count;
+        })
+        .await;
+    assert!(faults.is_empty(), "{faults:#?}");
+    println!("{reached} things to act on were reached");
+    browser.close().await;
+}
+
+/// Bytes of the page with all that it loads: as they are, and compressed.
+const WEIGHT: &str = "
+    const of = async text => {
+      const packed = new Blob([text]).stream().pipeThrough(new CompressionStream('gzip'));
+      return [new Blob([text]).size, (await new Response(packed).arrayBuffer()).byteLength];
+    };
+    const others = performance.getEntriesByType('resource').map(entry => entry.name);
+    const texts = [document.documentElement.outerHTML];
+    for (const url of new Set(others)) texts.push(await (await fetch(url)).text());
+    let [plain, packed] = [0, 0];
+    for (const text of texts) { const [one, other] = await of(text); plain += one; packed += other; }
+    return [plain, packed, others.filter(url => !url.startsWith(location.origin))];";
+
+#[tokio::test]
+#[ignore = "needs chromedriver: the suite console runs it"]
+async fn every_page_is_light_and_loads_nothing_from_elsewhere() {
+    let northwind = northwind().await;
+    let browser = northwind.site.browser().await;
+    let mut heaviest = (0, 0, String::new());
+    northwind
+        .tour(&browser, async |name| {
+            let weight = browser.run(&format!("return (async () => {{ {WEIGHT} }})()")).await;
+            assert_eq!(weight[2], json!([]), "{name} loads from elsewhere");
+            let (plain, packed) = (weight[0].as_u64().unwrap(), weight[1].as_u64().unwrap());
+            assert!(packed <= MAX_WEIGHT, "{name} weighs {packed} bytes");
+            if packed > heaviest.1 {
+                heaviest = (plain, packed, name.to_owned());
+            }
+        })
+        .await;
+    println!("the heaviest page is {}: {} bytes, {} compressed", heaviest.2, heaviest.0, heaviest.1);
+    browser.close().await;
+}
+
+#[tokio::test]
+#[ignore = "cargo xtask screenshots runs it"]
+async fn screenshots() {
+    let folder = setting("LATCHKEY_TEST_SCREENSHOTS");
+    let northwind = northwind().await;
+    let browser = northwind.site.browser().await;
+    northwind
+        .tour(&browser, async |name| {
+            for (width, height) in [(1280, 800), (390, 844)] {
+                for scheme in ["light", "dark"] {
+                    browser.looks(width, height, scheme).await;
+                    let tall = browser.run("return document.documentElement.scrollHeight").await;
+                    let tall = tall.as_u64().unwrap().max(u64::from(height));
+                    let clip = json!({ "x": 0, "y": 0, "width": width, "height": tall, "scale": 1 });
+                    let shot = json!({ "format": "png", "captureBeyondViewport": true, "clip": clip });
+                    let shot: Value = browser.devtools("Page.captureScreenshot", shot).await;
+                    let bytes = STANDARD.decode(shot["data"].as_str().unwrap()).unwrap();
+                    std::fs::write(Path::new(&folder).join(format!("{name}-{width}-{scheme}.png")), bytes).unwrap();
+                }
+            }
+            browser.looks(1280, 900, "light").await;
+        })
+        .await;
+    browser.close().await;
+}
