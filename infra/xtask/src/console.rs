@@ -104,7 +104,9 @@ pub(crate) fn bench(profile: &str, keys: usize) -> Result<(), Failure> {
     println!(
         "\n{keys} keys of one person, profile {profile}\n\n| page | p50 ms | p99 ms | bytes |\n| --- | ---: | ---: | ---: |"
     );
-    for page in ["/v1/apiKeys", "/api-keys/new", "/api-keys", "/tenant/api-keys", "/tenant/api-keys?q=key-77&sort=-name"] {
+    for page in
+        ["/v1/apiKeys", "/api-keys/new", "/api-keys", "/tenant/api-keys", "/tenant/api-keys?q=key-77&sort=-name"]
+    {
         let mut spans = Vec::new();
         let mut bytes = 0;
         for _ in 0..PAGES {

@@ -115,7 +115,7 @@ impl WebDriverCompatibleCommand for Extension {
     }
 }
 
-/// A text as XPath writes it.
+/// A text as `XPath` writes it.
 fn quoted(text: &str) -> String {
     assert!(!text.contains('"'), "{text}");
     format!("\"{text}\"")
@@ -134,7 +134,7 @@ impl Chromium {
         self.client.clone().close().await.unwrap();
     }
 
-    /// A command of the Chrome DevTools Protocol.
+    /// A command of the protocol of Chrome's developer tools.
     pub(crate) async fn devtools(&self, command: &str, parameters: Value) -> Value {
         let body = json!({ "cmd": command, "params": parameters });
         self.client.issue_cmd(Extension { path: "goog/cdp/execute", body }).await.unwrap()
@@ -162,13 +162,13 @@ impl Chromium {
     }
 
     async fn until(&self, what: &str, mut is_so: impl AsyncFnMut() -> bool) {
-        let start = tokio::time::Instant::now();
-        while !is_so().await {
-            if start.elapsed() > PATIENCE {
-                panic!("{what} never came at {}: {}", self.path().await, self.text().await);
+        let waiting = async {
+            while !is_so().await {
+                tokio::time::sleep(Duration::from_millis(30)).await;
             }
-            tokio::time::sleep(Duration::from_millis(30)).await;
-        }
+        };
+        let came = tokio::time::timeout(PATIENCE, waiting).await.is_ok();
+        assert!(came, "{what} never came at {}: {}", self.path().await, self.text().await);
     }
 
     pub(crate) async fn shows(&self, text: &str) {

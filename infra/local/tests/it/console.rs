@@ -235,3 +235,27 @@ async fn an_address_fills_in_no_form_and_makes_none() {
     assert_eq!(stray.status, 303);
     assert!(!stray.headers.contains_key("set-cookie"));
 }
+
+#[tokio::test]
+async fn a_session_ends_when_it_lies_idle_and_twelve_hours_after_the_sign_in() {
+    let stack = Stack::start().await;
+    stack.sign_up("ines@northwind.example", "northwind", PASSWORD).await;
+    let mut ines = Browser::signed_in(&stack, "ines@northwind.example", PASSWORD).await;
+    stack.advance(Duration::from_mins(239));
+    ines.open("/api-keys").await;
+    assert_eq!(ines.path, "/api-keys");
+    stack.advance(Duration::from_mins(243));
+    ines.open("/api-keys").await;
+    assert_eq!(ines.path, "/sign-in?next=%2Fapi-keys", "idle for longer than the tenant allows");
+    assert_eq!((&ines.cookie, &ines.form_cookie), (&None, &None));
+
+    let mut ines = Browser::signed_in(&stack, "ines@northwind.example", PASSWORD).await;
+    for _ in 0..11 {
+        stack.advance(Duration::from_hours(1));
+        ines.open("/api-keys").await;
+        assert_eq!(ines.path, "/api-keys");
+    }
+    stack.advance(Duration::from_mins(61));
+    ines.open("/api-keys").await;
+    assert_eq!(ines.path, "/sign-in?next=%2Fapi-keys", "however busy, after twelve hours");
+}
