@@ -9,7 +9,7 @@ addEventListener('pageshow', (event) => event.persisted && location.reload());
 
 // Menus: one at a time, closed by Escape and by a press elsewhere.
 const closeMenus = (except) => all('.menu[open]').forEach((menu) => menu === except || (menu.open = false));
-document.addEventListener('click', (event) => closeMenus(event.target.closest('.menu')));
+for (const event of ['click', 'focusin']) document.addEventListener(event, ({ target }) => closeMenus(target.closest('.menu')));
 document.addEventListener('keydown', (event) => {
   const menu = event.key === 'Escape' && (event.target.closest('.menu[open]') || one('.menu[open]'));
   if (!menu) return;
@@ -21,6 +21,11 @@ document.addEventListener('keydown', (event) => {
 const strip = one('.sidebar');
 const current = one('.sidebar [aria-current]');
 if (current) strip.scrollLeft = current.offsetLeft - strip.clientWidth / 2 + current.offsetWidth / 2;
+
+// What has just happened is told once, and not again when the page is loaded anew.
+const address = new URL(location.href);
+for (const name of ['note', 'to', 'saved']) address.searchParams.delete(name);
+if (address.search !== location.search) history.replaceState(null, '', address);
 
 // A live region speaks of changes only, so what the page came with is put in once more.
 const flash = one('.flash .note p');
@@ -127,16 +132,22 @@ for (const search of all('.filters [type=search]')) {
   search.form.addEventListener('submit', () => (search.value = search.value.replace(/^\s*lk_\w*(\w{4})\s*$/, '$1')));
 }
 
-// Long lists of users get a field to narrow them.
+// Long lists of users get a field to narrow them. Whoever is chosen stays so, or nobody is: never somebody else.
 for (const select of all('select[data-search]')) {
   const options = [...select.options];
   if (options.length < 8) continue;
-  const input = document.createElement('input');
+  const [input, none] = [document.createElement('input'), new Option('', '')];
   Object.assign(input, { type: 'search', className: 'search-first', placeholder: select.dataset.search, ariaLabel: select.dataset.search });
   select.before(input);
+  let chosen = select.selectedOptions[0];
+  select.addEventListener('change', () => (chosen = select.selectedOptions[0]));
+  input.addEventListener('keydown', (event) => event.key === 'Enter' && event.preventDefault());
   input.addEventListener('input', () => {
-    const words = input.value.toLowerCase();
-    const found = options.filter((option) => !option.value || option.text.toLowerCase().includes(words));
-    select.replaceChildren(...(found.length ? found : options));
+    const words = input.value.trim().toLowerCase();
+    const found = options.filter((option) => option.text.toLowerCase().includes(words));
+    none.text = found.length ? 'Choose a user' : 'No user matches';
+    const stays = found.includes(chosen);
+    select.replaceChildren(...(stays ? [] : [none]), ...found);
+    select.value = stays ? chosen.value : '';
   });
 }

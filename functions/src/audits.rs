@@ -386,11 +386,21 @@ async fn table(app: &App, tenant: TenantUid, query: &Query, org: &OrgName) -> Re
     Ok(response)
 }
 
-/// A cell of a table. What a spreadsheet would take for a formula is made a text.
+/// A cell of a table. What a spreadsheet would take for a formula is made a text, in the middle of a cell too: where
+/// people write commas in numbers, programs part cells by semicolons.
 fn in_table(cell: &str) -> String {
-    let is_formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠']);
-    let cell = if is_formula { format!("'{cell}") } else { cell.to_owned() };
-    format!("\"{}\"", cell.replace('"', "\"\""))
+    let mut text = String::with_capacity(cell.len() + 2);
+    let mut is_start = true;
+    for char in cell.chars() {
+        if is_start && ['=', '+', '-', '@', '＝', '＋', '－', '＠'].contains(&char) {
+            text.push('\'');
+        }
+        is_start = [';', '\t', '\r', '\n'].contains(&char) || is_start && [' ', '"', '\''].contains(&char);
+        text.push(char);
+    }
+    // A tab at the start would be passed over.
+    let text = if cell.starts_with(['\t', '\r']) { format!("'{text}") } else { text };
+    format!("\"{}\"", text.replace('"', "\"\""))
 }
 
 /// `GET /v1/audits/{uid}`.

@@ -259,6 +259,11 @@ fn any_cookie(request: &Request, wanted: &str) -> Result<String, Refused> {
     Ok(token.to_owned())
 }
 
+/// Whether a browser goes to this address as to a page.
+pub(crate) fn is_navigation(request: &Request) -> bool {
+    request.headers().get("sec-fetch-mode").is_some_and(|mode| mode == "navigate")
+}
+
 /// Whether a browser sent this from one of our own pages. `Sec-Fetch-Site` cannot be set by a page, and where a browser
 /// is too old to send it, `Origin` tells; a request that has neither comes from no page of ours.
 fn is_same_origin(headers: &HeaderMap, public_url: &str) -> bool {

@@ -49,8 +49,13 @@ where
     let started_at = app.clock.now();
     let expiry = KeyExpiry::default();
     request.extensions_mut().insert(expiry.clone());
+    request.extensions_mut().insert(Reference(reference.clone()));
     let (mut response, code, cause) = match operation(request).await {
-        Ok(response) => (response, None, None),
+        Ok(mut response) => {
+            let shown = response.extensions_mut().remove::<ShownError>();
+            let (code, cause) = shown.map_or((None, None), |shown| (Some(shown.code), shown.cause));
+            (response, code, cause)
+        }
         Err(error) => (error.response(&reference), Some(error.status_and_code().1), error.cause()),
     };
     add_headers(&mut response);
@@ -66,6 +71,27 @@ where
         tracing::error!(%reference, route, source, status, code, cause, millis, "answered");
     }
     response
+}
+
+/// By what the log knows a request.
+#[derive(Debug, Clone)]
+struct Reference(String);
+
+/// By what the log knows this request, for an answer that is no JSON.
+pub(crate) fn reference(request: &Request) -> String {
+    request.extensions().get().map(|Reference(reference)| reference.clone()).unwrap_or_default()
+}
+
+/// The error that a page tells of, for the log.
+#[derive(Debug, Clone)]
+struct ShownError {
+    code: &'static str,
+    cause: Option<String>,
+}
+
+/// Notes with a page which error it tells of.
+pub(crate) fn note_error(response: &mut Response, error: &ApiError) {
+    response.extensions_mut().insert(ShownError { code: error.status_and_code().1, cause: error.cause() });
 }
 
 /// Tells a program that the key it uses ends within a week: when.

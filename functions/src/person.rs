@@ -190,25 +190,38 @@ pub async fn policy(app: &App, person: &Person, joining: Option<TenantUid>) -> R
     Ok(PasswordPolicy::of_all(policies))
 }
 
-/// What the password must be like that this link is to set, and the address of the person.
+/// What a mailed link is for.
+pub struct Link {
+    /// What the password must be like that it is to set.
+    pub policy: PasswordPolicy,
+    /// The address of the person.
+    pub email: String,
+    /// The organization that it leads into, if into one.
+    pub org: Option<OrgName>,
+}
+
+/// What this link is for.
 ///
 /// # Errors
 ///
 /// [`ApiError::InvalidOneTimeToken`].
-pub async fn policy_of_link(app: &App, token: &str) -> Result<(PasswordPolicy, String), ApiError> {
+pub async fn link(app: &App, token: &str) -> Result<Link, ApiError> {
     let refused = || ApiError::InvalidOneTimeToken;
     let token = OneTimeToken::parse(token).map_err(|_| refused())?;
     let once = app.store.once(&token.digest()).await?.ok_or_else(refused)?;
-    let joining = match &once.purpose {
+    let (joining, org) = match &once.purpose {
         Purpose::ChooseOrganization { .. } => return Err(refused()),
-        Purpose::Activate { tenant, .. } => Some(*tenant),
-        Purpose::SignUp(_) | Purpose::ResetPassword => None,
+        Purpose::Activate { tenant, .. } => {
+            (Some(*tenant), app.store.tenant(*tenant).await?.map(|tenant| tenant.org_name))
+        }
+        Purpose::SignUp(sign_up) => (None, Some(OrgName::folded(&sign_up.org_name))),
+        Purpose::ResetPassword => (None, None),
     };
     let person = app.store.person(&once.address).await?;
     if !once.is_usable(person.password_changed_at, app.clock.now()) {
         return Err(refused());
     }
-    Ok((policy(app, &person, joining).await?, once.email))
+    Ok(Link { policy: policy(app, &person, joining).await?, email: once.email, org })
 }
 
 /// The users of all memberships that a person has accepted.

@@ -6,7 +6,7 @@ use domain::{
     principal::Credential,
     token::{AccessToken, Claims},
 };
-use lambda_http::RequestExt as _;
+use lambda_http::{RequestExt as _, http::header};
 use store::Membership;
 
 use crate::{
@@ -33,8 +33,10 @@ pub(crate) fn operations() -> Vec<Operation> {
 /// [`ApiError::Unauthorized`] for a token that is expired, revoked or none, and at the end of the session.
 pub async fn handle(app: &App, signer: &Signer, request: Request) -> Result<Response, ApiError> {
     // With the token in the path other credentials do not matter: a client sends its key along whatever it does.
-    let token = match request.path_parameters().first("token") {
-        Some(token) => token.to_owned(),
+    let of_path = request.path_parameters().first("token").map(ToOwned::to_owned);
+    let is_of_path = of_path.is_some();
+    let token = match of_path {
+        Some(token) => token,
         None => caller::presented_token(app, &request)?,
     };
     let claims = caller::claims(app, &token).await?;
@@ -44,7 +46,18 @@ pub async fn handle(app: &App, signer: &Signer, request: Request) -> Result<Resp
     }
     let claims = refreshed?;
     let token = signer.sign(app, &claims).await?;
-    token_answer::answer(app, &request, &token, &claims)
+    let mut answer = token_answer::answer(app, &request, &token, &claims)?;
+    if is_of_path && !goes_on_in_cookie(app, &request, &claims).await {
+        // Whoever can make a browser follow a link could put their own session into it.
+        answer.headers_mut().remove(header::SET_COOKIE);
+    }
+    Ok(answer)
+}
+
+/// Whether the cookie of the request is of the same session.
+async fn goes_on_in_cookie(app: &App, request: &Request, claims: &Claims) -> bool {
+    let Some(cookie) = caller::cookie_token(request) else { return false };
+    caller::claims_of_session(app, &cookie).await.is_ok_and(|cookie| cookie.sid == claims.sid)
 }
 
 /// The next token of a session, whether its last one is alive or not, unless the session has been idle too long.

@@ -3,34 +3,33 @@
 //! Not in Palette's API, which ends sessions by their tokens only; but whoever has lost a device has no token of it.
 
 use domain::{
-    Principal, SessionUid, Timestamp,
-    audit::{Action, Record, Resource},
+    EmailAddress, Principal, SessionUid, Tenant, Timestamp, TokenUid, User, UserUid,
+    audit::{Action, Means, Record, Resource},
     principal::Credential,
-    session::{Device, Session},
+    session::{self, Device, Session},
+    token::{Claims, SignIn},
 };
 use lambda_http::http::header;
 use serde::Serialize;
+use store::{Membership, Person};
 use utoipa::ToSchema;
 
 use crate::{
-    ApiError, App, audit, caller,
+    ApiError, App, Signer, audit, caller,
     http::{self, Request, Response},
     openapi::Operation,
-    token_answer, wire,
+    person, sign_in, token_answer, wire,
 };
-
-/// Sessions that end together, each with its record: what one transaction of DynamoDB holds.
-const AT_ONCE: usize = 50;
 
 /// Handles the request.
 ///
 /// # Errors
 ///
 /// [`ApiError::NotByApiKey`] for whoever has not signed in; [`ApiError::NotFound`] for every other route.
-pub async fn handle(app: &App, request: Request) -> Result<Response, ApiError> {
+pub async fn handle(app: &App, signer: &Signer, request: Request) -> Result<Response, ApiError> {
     match http::route(&request).as_str() {
         "GET /v1/users/auth/sessions" => list(app, request).await,
-        "DELETE /v1/users/auth/sessions" => end_others(app, request).await,
+        "DELETE /v1/users/auth/sessions" => end_others(app, signer, request).await,
         "DELETE /v1/users/auth/sessions/{uid}" => end(app, request).await,
         _ => Err(ApiError::NotFound),
     }
@@ -38,9 +37,14 @@ pub async fn handle(app: &App, request: Request) -> Result<Response, ApiError> {
 
 pub(crate) fn operations() -> Vec<Operation> {
     vec![
-        Operation::new("GET /v1/users/auth/sessions", "Where the caller is signed in, the latest first")
+        Operation::new("GET /v1/users/auth/sessions", "Where the caller is signed in, the one that asks first")
             .answers::<List>(),
-        Operation::new("DELETE /v1/users/auth/sessions", "Ends every session of the caller but the one that asks"),
+        Operation::new(
+            "DELETE /v1/users/auth/sessions",
+            "Ends every session of the caller in all organizations, and carries on the one that asks by a new token",
+        )
+        .query("setCookie", "`false` for no cookie beside the token")
+        .answers::<token_answer::Body<'_>>(),
         Operation::new("DELETE /v1/users/auth/sessions/{uid}", "Ends one session of the caller"),
     ]
 }
@@ -73,6 +77,8 @@ struct Metadata {
 #[serde(rename_all = "camelCase")]
 #[schema(as = SessionSpec)]
 struct Spec {
+    /// The organization that it is in.
+    org_name: String,
     /// The network address that it was begun from.
     source: String,
     user_agent: String,
@@ -92,83 +98,141 @@ struct Status {
     last_used_timestamp: Timestamp,
 }
 
-/// Who asks, by which of their sessions, and all that live, the latest first.
-struct Own {
-    principal: Principal,
-    current: SessionUid,
-    sessions: Vec<(Session, Device)>,
+/// A session that lives, where it is and in which organization.
+struct Living {
+    session: Session,
+    device: Device,
+    tenant: Tenant,
+    user: User,
 }
 
-async fn own(app: &App, request: &Request) -> Result<Own, ApiError> {
-    let principal = caller::principal(app, request).await?;
-    // A key that has leaked must not tell where its user is, nor lock them out.
-    let current = match &principal.credential {
-        Credential::Token { claims, session: Some(_), .. } if claims.kuid.is_none() => claims.sid,
-        _ => return Err(ApiError::NotByApiKey),
-    };
-    let user = &principal.user;
-    let tenant = app.store.tenant(user.tenant).await?.ok_or(ApiError::TenantGone)?;
-    let mut sessions = app.store.sessions_of_user(user.uid).await?;
-    let now = app.clock.now();
-    sessions.retain(|(session, _)| session.is_alive(user.signed_out_at, tenant.idle_minutes, now));
-    sessions.sort_by_key(|(session, _)| std::cmp::Reverse((session.last_used_at, session.created_at, session.uid)));
-    Ok(Own { principal, current, sessions })
+/// Who asks, and by which of their sessions.
+struct Asking {
+    principal: Principal,
+    claims: Claims,
+    session: Session,
+    address: EmailAddress,
+    person: Person,
+}
+
+impl Asking {
+    async fn of(app: &App, request: &Request) -> Result<Self, ApiError> {
+        let principal = caller::principal(app, request).await?;
+        // A key that has leaked must not tell where its user is, nor lock them out.
+        let (claims, session) = match &principal.credential {
+            Credential::Token { claims, session: Some(session), .. } if claims.kuid.is_none() => {
+                (claims.clone(), session.clone())
+            }
+            _ => return Err(ApiError::NotByApiKey),
+        };
+        let address = person::address_of(&principal.user)?;
+        let person = app.store.person(address.canonical()).await?;
+        Ok(Self { principal, claims, session, address, person })
+    }
+
+    /// The sessions in all organizations of the person, since from each one gets into the others: the one that asks
+    /// first, then the latest.
+    async fn living(&self, app: &App) -> Result<Vec<Living>, ApiError> {
+        let now = app.clock.now();
+        let mut living = Vec::new();
+        for (tenant, user) in person::active_memberships(app, &self.person).await? {
+            for (session, device) in app.store.sessions_of_user(user.uid).await? {
+                if session.is_alive(user.signed_out_at, tenant.idle_minutes, now) {
+                    living.push(Living { session, device, tenant: tenant.clone(), user: user.clone() });
+                }
+            }
+        }
+        living.sort_by_key(|Living { session, .. }| {
+            let others = session.uid != self.session.uid;
+            (others, std::cmp::Reverse((session.last_used_at, session.created_at, session.uid)))
+        });
+        Ok(living)
+    }
 }
 
 /// `GET /v1/users/auth/sessions`.
 async fn list(app: &App, request: Request) -> Result<Response, ApiError> {
-    let own = own(app, &request).await?;
-    let items = own.sessions.into_iter().map(|(session, device)| Item {
+    let asking = Asking::of(app, &request).await?;
+    let items = asking.living(app).await?.into_iter().map(|Living { session, device, tenant, .. }| Item {
         metadata: Metadata { uid: session.uid, creation_timestamp: session.created_at },
-        spec: Spec { source: device.source, user_agent: device.user_agent, expiry: session.ends_at },
-        status: Status { is_current: session.uid == own.current, last_used_timestamp: session.last_used_at },
+        spec: Spec {
+            org_name: tenant.org_name.to_string(),
+            source: device.source,
+            user_agent: device.user_agent,
+            expiry: session.ends_at,
+        },
+        status: Status { is_current: session.uid == asking.session.uid, last_used_timestamp: session.last_used_at },
     });
     Ok(http::ok(&List { items: items.collect() }))
 }
 
 /// `DELETE /v1/users/auth/sessions/{uid}`: one that does not live looks like one that never was.
 async fn end(app: &App, request: Request) -> Result<Response, ApiError> {
-    let own = own(app, &request).await?;
+    let asking = Asking::of(app, &request).await?;
     let uid: SessionUid = http::uid(&request)?;
-    let session = own.sessions.iter().find(|(session, _)| session.uid == uid).ok_or(ApiError::NotFound)?;
-    let mut response = end_all(app, &request, &own, vec![session.0.clone()]).await?;
-    if uid == own.current {
+    let living = asking.living(app).await?;
+    let Living { session, user, .. } =
+        living.iter().find(|living| living.session.uid == uid).ok_or(ApiError::NotFound)?;
+    let is_own = uid == asking.session.uid;
+    let what = if is_own { "Signed out" } else { "Session ended" };
+    let trail = trail(app, &request, &asking, user);
+    let content = format!("{what}: its tokens are revoked");
+    let record = [trail.record_about(user.uid, Action::Activity, Resource::session(uid), what, content)];
+    let ended = Session { revoked_at: Some(app.clock.now()), ..session.clone() };
+    app.store.on_record(&record).end_sessions(&[ended]).await?;
+    let mut response = audit::stated(http::no_content(), &record[0]);
+    if is_own {
         response.headers_mut().insert(header::SET_COOKIE, token_answer::cleared_cookie());
     }
     Ok(response)
 }
 
-/// `DELETE /v1/users/auth/sessions`.
-async fn end_others(app: &App, request: Request) -> Result<Response, ApiError> {
-    let own = own(app, &request).await?;
-    let others = own.sessions.iter().map(|(session, _)| session.clone()).filter(|session| session.uid != own.current);
-    let others = others.collect();
-    end_all(app, &request, &own, others).await
+/// In another organization nobody knows the user of this one.
+fn trail<'a>(app: &'a App, request: &Request, asking: &Asking, user: &User) -> audit::Trail<'a> {
+    if user.uid == asking.principal.user.uid {
+        audit::Trail::of(app, request, &asking.principal)
+    } else {
+        audit::Trail::of_user(app, request, user, Means::None)
+    }
 }
 
-async fn end_all(app: &App, request: &Request, own: &Own, sessions: Vec<Session>) -> Result<Response, ApiError> {
-    let now = app.clock.now();
-    let sessions: Vec<Session> =
-        sessions.into_iter().map(|session| Session { revoked_at: Some(now), ..session }).collect();
-    let trail = audit::Trail::of(app, request, &own.principal);
-    let mut response = http::no_content();
-    for sessions in sessions.chunks(AT_ONCE) {
-        let record = |session: &Session| {
-            let what = if session.uid == own.current { "Signed out" } else { "Session ended" };
-            let resource = Resource::session(session.uid);
-            trail.record_about(
-                session.user,
-                Action::Activity,
-                resource,
-                what,
-                format!("{what}: its tokens are revoked"),
-            )
+/// `DELETE /v1/users/auth/sessions`: whatever was begun before is over, in whichever organization and even if it moves on
+/// at this moment; so the session that asks goes on as a new one.
+async fn end_others(app: &App, signer: &Signer, request: Request) -> Result<Response, ApiError> {
+    let asking = Asking::of(app, &request).await?;
+    let (user, before, now) = (&asking.principal.user, &asking.session, app.clock.now());
+    let sign_in = SignIn {
+        user: user.uid,
+        tenant: user.tenant,
+        session: SessionUid::from_bytes(app.entropy.uid()),
+        source: asking.claims.src,
+        api_key: None,
+    };
+    let jti = TokenUid::from_bytes(app.entropy.uid());
+    let claims = Claims::sign_in(&app.realm(), &sign_in, jti, now).begun_at(before.signed_in_at());
+    // Before anything is ended, since after that nothing may fail.
+    let token = signer.sign(app, &claims).await?;
+    let answer = token_answer::answer(app, &request, &token, &claims)?;
+    let next = Session {
+        uid: sign_in.session,
+        created_at: session::begins_at(Some(session::signed_out_at(now)), now),
+        last_used_at: now,
+        ..before.clone()
+    };
+    let record = |membership: &Membership| -> Record {
+        let email = asking.address.canonical();
+        let trail = if membership.user == user.uid {
+            audit::Trail::of(app, &request, &asking.principal)
+        } else {
+            audit::Trail::of_member(app, &request, email, membership, Means::None)
         };
-        let records: Vec<Record> = sessions.iter().map(record).collect();
-        app.store.on_record(&records).end_sessions(sessions).await?;
-        if let Some(record) = records.first() {
-            response = audit::stated(response, record);
-        }
-    }
-    Ok(response)
+        let what = "All other sessions ended";
+        let resource = Resource::member(membership.user, email);
+        trail.record_about(membership.user, Action::Activity, resource, what, format!("{what}: {email}"))
+    };
+    let records: Vec<Record> = asking.person.accepted().map(record).collect();
+    let users: Vec<UserUid> = person::users_of(&asking.person);
+    let device = sign_in::device(&request);
+    app.store.on_record(&records).end_other_sessions(&next, &device, before, user, &users, now).await?;
+    Ok(records.first().map_or(answer.clone(), |record| audit::stated(answer, record)))
 }

@@ -50,12 +50,12 @@ pub(crate) async fn answer(
         uid: sign_in.session,
         tenant: user.tenant,
         user: user.uid,
-        created_at: now,
+        created_at: session::begins_at(user.signed_out_at, now),
         last_used_at: now,
         revoked_at: None,
         ends_at,
     };
-    let device = Device { source: http::source_address(request), user_agent: shown_agent(audit::user_agent(request)) };
+    let device = device(request);
     let (means, how) = match proof {
         Proof::Password { .. } => (Means::Password, "with a password"),
         Proof::Session { session, .. } => {
@@ -81,4 +81,9 @@ pub(crate) async fn answer(
         Err(StoreError::Conflict) => Err(ApiError::InvalidCredentials),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Where a request comes from.
+pub(crate) fn device(request: &Request) -> Device {
+    Device { source: http::source_address(request), user_agent: shown_agent(audit::user_agent(request)) }
 }

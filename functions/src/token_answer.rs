@@ -24,7 +24,8 @@ pub(crate) struct Body<'a> {
 pub(crate) fn answer(app: &App, request: &Request, token: &AccessToken, claims: &Claims) -> Result<Response, ApiError> {
     let wants_cookie = http::flag(request, "setCookie", true)?;
     let mut response = http::ok(&Body { authorization: token.expose(), is_mfa: false });
-    if wants_cookie && caller::may_set_cookie(app, request) {
+    // A page that is gone to, by whatever link, signs nobody in: only what a page of ours asks for may.
+    if wants_cookie && caller::may_set_cookie(app, request) && !caller::is_navigation(request) {
         let lifetime = (claims.exp - app.clock.now().secs()).max(0);
         response.headers_mut().insert(header::SET_COOKIE, cookie(token.expose(), lifetime));
     }

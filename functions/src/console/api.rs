@@ -11,6 +11,9 @@ use crate::{
     organizations, passwords, revoke_tokens, roles, sessions, sign_up, tenant_settings, users,
 };
 
+/// Bytes of a query: more than any that a page makes of what people type.
+const MAX_QUERY_BYTES: usize = 16 * 1024;
+
 /// A call that is being put together.
 pub(super) struct Call {
     route: &'static str,
@@ -66,6 +69,9 @@ impl Call {
     /// The answer as it is.
     pub(super) async fn answer(self, console: Console<'_>) -> Result<Response, ApiError> {
         let Console { app, signer, request } = console;
+        if self.query.len() > MAX_QUERY_BYTES {
+            return Err(ApiError::BodyTooLarge);
+        }
         let (method, template) = self.route.split_once(' ').unwrap_or_default();
         let mut path = template.to_owned();
         for (name, value) in &self.parameters {
@@ -107,7 +113,7 @@ impl Call {
             "/v1/apiKeys/{uid}" => Box::pin(api_keys::get::handle(app, request)).await,
             "/v1/apiKeys/{uid}/state" => Box::pin(api_keys::set_state::handle(app, request)).await,
             "/v1/users/auth/sessions" | "/v1/users/auth/sessions/{uid}" => {
-                Box::pin(sessions::handle(app, request)).await
+                Box::pin(sessions::handle(app, signer, request)).await
             }
             "/v1/audits" => Box::pin(audits::handle(app, request)).await,
             path if path.starts_with("/v1/tenants/{tenantUid}/") => {

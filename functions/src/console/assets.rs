@@ -1,24 +1,68 @@
 //! Stylesheet, script and icon.
+//!
+//! Their addresses name the version, so browsers keep them as long as they like. They are compressed, unlike pages, which
+//! show secrets beside what stands in their address: how well such a page packs would tell of the secrets.
 
+use std::{io::Write as _, sync::LazyLock};
+
+use flate2::{Compression, write::GzEncoder};
 use lambda_http::{
     Body,
     http::{HeaderValue, header},
 };
+use ring::digest::{SHA256, digest};
 
-use crate::{ApiError, http::Response};
+use crate::{
+    ApiError,
+    http::{Request, Response},
+};
 
-/// For an hour; a deployment changes them at any time.
-const CACHE: HeaderValue = HeaderValue::from_static("public, max-age=3600");
+const CACHE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
-pub(super) fn answer(name: &str) -> Result<Response, ApiError> {
-    let (kind, text) = match name {
-        "console.css" => ("text/css; charset=utf-8", include_str!("../../assets/console.css")),
-        "console.js" => ("text/javascript; charset=utf-8", include_str!("../../assets/console.js")),
-        "icon.svg" => ("image/svg+xml", include_str!("../../assets/icon.svg")),
-        _ => return Err(ApiError::NotFound),
-    };
-    let mut response = Response::new(Body::Text(text.to_owned()));
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-    response.headers_mut().insert(header::CACHE_CONTROL, CACHE);
+struct Asset {
+    name: &'static str,
+    kind: &'static str,
+    text: &'static str,
+    packed: Vec<u8>,
+    url: String,
+}
+
+static ASSETS: LazyLock<[Asset; 3]> = LazyLock::new(|| {
+    [
+        ("console.css", "text/css; charset=utf-8", include_str!("../../assets/console.css")),
+        ("console.js", "text/javascript; charset=utf-8", include_str!("../../assets/console.js")),
+        ("icon.svg", "image/svg+xml", include_str!("../../assets/icon.svg")),
+    ]
+    .map(|(name, kind, text)| {
+        let version = hex::encode(&digest(&SHA256, text.as_bytes()).as_ref()[..6]);
+        Asset { name, kind, text, packed: packed(text), url: format!("/assets/{name}?v={version}") }
+    })
+});
+
+fn packed(text: &str) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(text.as_bytes()).and_then(|()| encoder.finish()).expect("a vector takes all that is written")
+}
+
+/// Where a page finds an asset, in this version of it.
+pub(super) fn url(name: &str) -> &'static str {
+    ASSETS.iter().find(|asset| asset.name == name).map_or("", |asset| &asset.url)
+}
+
+pub(super) fn answer(request: &Request, name: &str) -> Result<Response, ApiError> {
+    let asset = ASSETS.iter().find(|asset| asset.name == name).ok_or(ApiError::NotFound)?;
+    let accepts = request.headers().get(header::ACCEPT_ENCODING).and_then(|accepts| accepts.to_str().ok());
+    let takes_gzip = accepts.is_some_and(|accepts| {
+        accepts.split(',').any(|coding| matches!(coding.trim(), "gzip") || coding.trim().starts_with("gzip;q=1"))
+    });
+    let body = if takes_gzip { Body::Binary(asset.packed.clone()) } else { Body::Text(asset.text.to_owned()) };
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    if takes_gzip {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(asset.kind));
+    headers.insert(header::CACHE_CONTROL, CACHE);
     Ok(response)
 }

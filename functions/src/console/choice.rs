@@ -18,9 +18,10 @@ use store::Proof;
 use super::{
     Console,
     api::text,
-    door::{Door, check_origin, in_words},
+    door::{Door, check_origin},
     html, page,
     session::signed_in,
+    words::in_words,
 };
 use crate::{ApiError, http::Response, mail, person, sign_in};
 
@@ -89,8 +90,17 @@ async fn sign_in_to(console: Console<'_>, choice: &str, org: &OrgName) -> Result
     }
     let memberships = person::active_memberships(app, &person).await?;
     let found = memberships.into_iter().find(|(tenant, _)| tenant.org_name == *org);
-    let (tenant, user) = found.ok_or(ApiError::InvalidCredentials)?;
-    person::check_age(app, &EmailAddress::parse(&once.email)?, &person, &tenant).await?;
+    let address = EmailAddress::parse(&once.email)?;
+    let Some((tenant, user)) = found else {
+        let why = "No active user in the organization";
+        person::note_refusal(app, request, &address, &person, Some(org), why).await?;
+        return Err(ApiError::InvalidCredentials);
+    };
+    if let Err(error) = person::check_age(app, &address, &person, &tenant).await {
+        let org = Some(&tenant.org_name);
+        person::note_refusal(app, request, &address, &person, org, "The password has ended").await?;
+        return Err(error);
+    }
     let hash = person.password_hash.as_deref().unwrap_or_default();
     let proof = Proof::Password { address: &once.address, hash, used: Some(&once) };
     let answer = sign_in::answer(app, signer, request, &user, proof).await?;

@@ -8,6 +8,8 @@ use super::page;
 
 /// Days that are offered.
 const PRESETS: [u64; 4] = [7, 30, 60, 90];
+/// The choice of the end that a key has.
+pub(super) const KEEP: &str = "keep";
 const DAY: Duration = Duration::from_hours(24);
 
 pub(super) struct Preset {
@@ -28,11 +30,13 @@ pub(super) struct Expiry {
     pub(super) result_text: String,
     pub(super) has_error: bool,
     pub(super) error: String,
+    kept: Option<Timestamp>,
 }
 
 /// The end of a key, for a person to read.
 pub(super) fn in_words(at: Timestamp, now: Timestamp) -> String {
-    format!("Expires on {}, {}", at.day_and_time_in_words(), page::relative(at, now))
+    let expires = if at <= now { "Expired" } else { "Expires" };
+    format!("{expires} on {}, {}", at.day_and_time_in_words(), page::relative(at, now))
 }
 
 fn end_of(days: u64, now: Timestamp) -> Timestamp {
@@ -51,7 +55,7 @@ impl Expiry {
             date_text: at.day_in_short(),
             result_text: in_words(at, now),
         };
-        let kept = keep.map(|at| preset("keep".to_owned(), "Keep".to_owned(), at));
+        let kept = keep.map(|at| preset(KEEP.to_owned(), "Keep".to_owned(), at));
         let offered = PRESETS.map(|days| preset(days.to_string(), format!("{days} days"), end_of(days, now)));
         let presets: Vec<Preset> = kept.into_iter().chain(offered).collect();
         let selected = presets.iter().find(|preset| preset.is_selected);
@@ -63,22 +67,24 @@ impl Expiry {
             date_hint: "The key works until the end of that day, in UTC.",
             has_error: false,
             error: String::new(),
+            kept: keep,
             presets,
         }
     }
 
-    /// The end that a form asks for; `None` for the one there is, and where it asks for none the reason.
-    pub(super) fn chosen(&self, chosen: &str, now: Timestamp) -> Result<Option<Timestamp>, &'static str> {
+    /// The end that a form asks for; where it asks for none, the reason.
+    pub(super) fn chosen(&self, chosen: &str, now: Timestamp) -> Result<Timestamp, &'static str> {
+        const NONE: &str = "Choose when the key expires.";
         match chosen {
-            "keep" => Ok(None),
+            KEEP => self.kept.ok_or(NONE),
             "custom" => {
                 let end = Timestamp::parse(&format!("{}T23:59:59.000Z", self.expires_on)).ok().flatten();
-                end.filter(|end| now < *end).map(Some).ok_or("Pick a date that is not in the past.")
+                end.filter(|end| now < *end).ok_or("Pick a date that is not in the past.")
             }
-            days => match days.parse().ok().filter(|days| PRESETS.contains(days)) {
-                Some(days) => Ok(Some(end_of(days, now))),
-                None => Err("Choose when the key expires."),
-            },
+            days => {
+                let days = days.parse().ok().filter(|days| PRESETS.contains(days));
+                days.map(|days| end_of(days, now)).ok_or(NONE)
+            }
         }
     }
 

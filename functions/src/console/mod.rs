@@ -13,12 +13,16 @@ mod audit;
 mod choice;
 mod door;
 mod expiry;
+mod key_forms;
 mod keys;
 mod page;
 mod profile;
 mod session;
+mod set_password;
 mod settings;
+mod sign_up;
 mod users;
+mod words;
 
 use futures_util::future::BoxFuture;
 use lambda_http::{
@@ -28,10 +32,13 @@ use lambda_http::{
 
 use crate::{
     ApiError, App, Signer, caller,
-    http::{Request, Response},
+    http::{self, Request, Response},
 };
+use door::Forgot;
+use keys::Whose;
 use page::Form;
 use session::Session;
+use settings::Section;
 
 /// What browsers may do on a page: nothing from elsewhere, nothing inline.
 const POLICY: HeaderValue = HeaderValue::from_static(
@@ -50,15 +57,20 @@ pub async fn handle(app: &App, signer: &Signer, request: Request) -> Result<Resp
         return Err(ApiError::NotFound);
     }
     if let Some(asset) = path.strip_prefix("/assets/").filter(|_| request.method() == Method::GET) {
-        return assets::answer(asset);
+        return assets::answer(&request, asset);
     }
     let console = Console { app, signer, request: &request };
+    // Before anything of it is read, since a form comes back with what was typed.
+    let bytes: &[u8] = request.body();
+    if bytes.len() > http::MAX_BODY_BYTES {
+        return Ok(door::error(console, &ApiError::BodyTooLarge));
+    }
     match Box::pin(console.answer(&path)).await {
         Ok(answer) => Ok(answer),
         Err(Refusal::SignIn) => Ok(console.to_sign_in()),
         // Programs that have lost their way are told so in their language.
         Err(Refusal::Error(error)) if !console.wants_page() => Err(error),
-        Err(Refusal::Error(error)) => Ok(door::error(&error)),
+        Err(Refusal::Error(error)) => Ok(door::error(console, &error)),
     }
 }
 
@@ -87,23 +99,135 @@ impl From<ApiError> for Refusal {
     }
 }
 
+/// A page, or a form that was sent from one, for whoever is signed in.
+#[derive(Clone, Copy)]
+enum Page<'a> {
+    Start,
+    SignOut,
+    Tenants,
+    Switch,
+    Keys(Whose),
+    NewKey,
+    EditKey(&'a str),
+    DeleteKey(&'a str),
+    SetKeyState(&'a str),
+    Users,
+    NewUser,
+    Roles(&'a str),
+    ResetPassword(&'a str),
+    DeleteUser(&'a str),
+    SetUserState(&'a str),
+    Settings,
+    Set(Section),
+    Audit,
+    AuditTable,
+    Profile,
+    SetNames,
+    ChangePassword,
+    EndSession,
+    EndOtherSessions,
+}
+
+impl<'a> Page<'a> {
+    fn of(method: &str, parts: &[&'a str]) -> Option<Self> {
+        Some(match (method, parts) {
+            ("GET", [""]) => Self::Start,
+            ("POST", ["sign-out"]) => Self::SignOut,
+            ("GET", ["switch"]) => Self::Tenants,
+            ("POST", ["switch"]) => Self::Switch,
+            ("GET", ["api-keys"]) => Self::Keys(Whose::Own),
+            ("GET", ["tenant", "api-keys"]) => Self::Keys(Whose::All),
+            ("GET" | "POST", ["api-keys", "new"]) => Self::NewKey,
+            ("GET" | "POST", ["api-keys", uid, "edit"]) => Self::EditKey(uid),
+            ("GET" | "POST", ["api-keys", uid, "delete"]) => Self::DeleteKey(uid),
+            ("POST", ["api-keys", uid, "state"]) => Self::SetKeyState(uid),
+            ("GET", ["tenant", "users"]) => Self::Users,
+            ("GET" | "POST", ["tenant", "users", "new"]) => Self::NewUser,
+            ("GET" | "POST", ["tenant", "users", uid, "roles"]) => Self::Roles(uid),
+            ("GET" | "POST", ["tenant", "users", uid, "reset"]) => Self::ResetPassword(uid),
+            ("GET" | "POST", ["tenant", "users", uid, "delete"]) => Self::DeleteUser(uid),
+            ("POST", ["tenant", "users", uid, "state"]) => Self::SetUserState(uid),
+            ("GET", ["tenant", "settings"]) => Self::Settings,
+            ("POST", ["tenant", "settings", section]) => Self::Set(Section::of(section)?),
+            ("GET", ["tenant", "audit"]) => Self::Audit,
+            ("GET", ["tenant", "audit.csv"]) => Self::AuditTable,
+            ("GET", ["profile"]) => Self::Profile,
+            ("POST", ["profile", "names"]) => Self::SetNames,
+            ("POST", ["profile", "password"]) => Self::ChangePassword,
+            ("POST", ["profile", "sessions", "end"]) => Self::EndSession,
+            ("POST", ["profile", "sessions", "end-others"]) => Self::EndOtherSessions,
+            _ => return None,
+        })
+    }
+
+    /// Its answer, on the heap, since together they make a large future.
+    fn answer<'s>(self, console: Console<'s>, session: &'s Session) -> BoxFuture<'s, Result<Response, Refusal>>
+    where
+        'a: 's,
+    {
+        match self {
+            Self::Start => Box::pin(async { Ok(page::redirect("/api-keys")) }),
+            Self::SignOut => Box::pin(session.sign_out(console)),
+            Self::Tenants => Box::pin(session::switch_page(console, session)),
+            Self::Switch => Box::pin(session.switch(console)),
+            Self::Keys(whose) => Box::pin(keys::list(console, session, whose)),
+            Self::NewKey => Box::pin(key_forms::new(console, session)),
+            Self::EditKey(uid) => Box::pin(key_forms::edit(console, session, uid)),
+            Self::DeleteKey(uid) => Box::pin(key_forms::delete(console, session, uid)),
+            Self::SetKeyState(uid) => Box::pin(key_forms::set_state(console, session, uid)),
+            Self::Users => Box::pin(users::list(console, session)),
+            Self::NewUser => Box::pin(users::new(console, session)),
+            Self::Roles(uid) => Box::pin(users::change_roles(console, session, uid)),
+            Self::ResetPassword(uid) => Box::pin(users::reset(console, session, uid)),
+            Self::DeleteUser(uid) => Box::pin(users::delete(console, session, uid)),
+            Self::SetUserState(uid) => Box::pin(users::set_state(console, session, uid)),
+            Self::Settings => Box::pin(settings::show(console, session)),
+            Self::Set(section) => Box::pin(settings::set(console, session, section)),
+            Self::Audit => Box::pin(audit::list(console, session)),
+            Self::AuditTable => Box::pin(audit::table(console, session)),
+            Self::Profile => Box::pin(profile::show(console, session)),
+            Self::SetNames => Box::pin(profile::set_names(console, session)),
+            Self::ChangePassword => Box::pin(profile::change_password(console, session)),
+            Self::EndSession => Box::pin(profile::end_session(console, session)),
+            Self::EndOtherSessions => Box::pin(profile::end_others(console, session)),
+        }
+    }
+}
+
 impl Console<'_> {
     async fn answer(self, path: &str) -> Result<Response, Refusal> {
         let method = self.request.method().as_str();
-        let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
-        match (method, parts.as_slice()) {
-            ("GET", ["sign-in"] | ["o", _]) => Ok(Box::pin(door::sign_in(self, &parts)).await?),
-            ("POST", ["sign-in"]) => Ok(Box::pin(door::post_sign_in(self)).await?),
-            ("POST", ["sign-in", "organization"]) => Ok(Box::pin(choice::take(self)).await?),
-            ("GET", ["organization"]) => Ok(door::organization()),
-            ("POST", ["organization"]) => Ok(Box::pin(door::post_organization(self)).await?),
-            ("GET" | "POST", ["forgot-password"]) => Ok(Box::pin(door::forgot_password(self)).await?),
-            ("GET" | "POST", ["forgot-organization"]) => Ok(Box::pin(door::forgot_organization(self)).await?),
-            ("GET" | "POST", ["sign-up"]) => Ok(Box::pin(door::sign_up(self)).await?),
+        let parts: Vec<&str> = path.strip_prefix('/').unwrap_or(path).split('/').collect();
+        Ok(match (method, parts.as_slice()) {
+            ("GET", ["sign-in"] | ["o", _]) => Box::pin(door::sign_in(self, &parts)).await?,
+            ("POST", ["sign-in"]) => Box::pin(door::post_sign_in(self)).await?,
+            ("POST", ["sign-in", "organization"]) => Box::pin(choice::take(self)).await?,
+            ("GET", ["organization"]) => door::organization(),
+            ("POST", ["organization"]) => Box::pin(door::post_organization(self)).await?,
+            ("GET" | "POST", ["forgot-password"]) => Box::pin(door::forgot(self, Forgot::Password)).await?,
+            ("GET" | "POST", ["forgot-organization"]) => Box::pin(door::forgot(self, Forgot::Organization)).await?,
+            ("GET" | "POST", ["sign-up"]) => Box::pin(sign_up::sign_up(self)).await?,
             ("GET" | "POST", [how @ ("activate" | "confirm" | "reset")]) => {
-                Ok(Box::pin(door::set_password(self, how)).await?)
+                Box::pin(set_password::set_password(self, how)).await?
             }
-            _ => Box::pin(self.signed_in(method, &parts)).await,
+            // Before anybody is asked who they are: a page that does not exist exists for nobody.
+            _ => match Page::of(method, &parts) {
+                Some(page) => return Box::pin(self.signed_in(page)).await,
+                None => return Err(Refusal::Error(ApiError::NotFound)),
+            },
+        })
+    }
+
+    async fn signed_in(self, page: Page<'_>) -> Result<Response, Refusal> {
+        let session = Session::of(self).await?;
+        let answer = match self.is_post().then(|| session.check_form(self)).transpose() {
+            Ok(_) => page.answer(self, &session).await,
+            Err(refusal) => Err(refusal),
+        };
+        match answer {
+            Ok(answer) => Ok(session.renew(answer)),
+            Err(Refusal::Error(error)) if self.wants_page() => Ok(session.renew(session.error(self, &error))),
+            Err(refusal) => Err(refusal),
         }
     }
 
@@ -111,79 +235,6 @@ impl Console<'_> {
     fn wants_page(self) -> bool {
         let accepts = self.request.headers().get(header::ACCEPT).and_then(|accepts| accepts.to_str().ok());
         accepts.is_some_and(|accepts| accepts.contains("text/html"))
-    }
-
-    async fn signed_in(self, method: &str, parts: &[&str]) -> Result<Response, Refusal> {
-        // Before anybody is asked who they are: a page that does not exist exists for nobody.
-        let is_form = matches!(
-            parts,
-            ["switch"]
-                | ["api-keys", "new"]
-                | ["api-keys", _, "edit" | "delete"]
-                | ["tenant", "users", "new"]
-                | ["tenant", "users", _, "roles" | "reset" | "delete"]
-        );
-        let is_page = match method {
-            "GET" => {
-                is_form
-                    || matches!(
-                        parts,
-                        ["" | "api-keys" | "profile"]
-                            | ["tenant", "api-keys" | "users" | "settings" | "audit" | "audit.csv"]
-                    )
-            }
-            "POST" => {
-                is_form
-                    || matches!(
-                        parts,
-                        ["sign-out"]
-                            | ["api-keys", _, "state"]
-                            | ["tenant", "users", _, "state"]
-                            | ["tenant", "settings", _]
-                            | ["profile", "names" | "password"]
-                            | ["profile", "sessions", "end" | "end-others"]
-                    )
-            }
-            _ => false,
-        };
-        if !is_page {
-            return Err(Refusal::Error(ApiError::NotFound));
-        }
-        let session = Session::of(self).await?;
-        if method == "POST" {
-            session.check_form(self)?;
-        }
-        // Each on the heap, since together they make a large future.
-        let page: BoxFuture<'_, Result<Response, Refusal>> = match (method, parts) {
-            ("GET", [""]) => return Ok(session.renew(page::redirect("/api-keys"))),
-            ("POST", ["sign-out"]) => Box::pin(session.sign_out(self)),
-            ("GET", ["switch"]) => Box::pin(session::switch_page(self, &session)),
-            ("POST", ["switch"]) => Box::pin(session.switch(self)),
-            ("GET", ["api-keys"]) => Box::pin(keys::list(self, &session, keys::Whose::Own)),
-            ("GET", ["tenant", "api-keys"]) => Box::pin(keys::list(self, &session, keys::Whose::All)),
-            ("GET" | "POST", ["api-keys", "new"]) => Box::pin(keys::new(self, &session)),
-            ("GET" | "POST", ["api-keys", uid, "edit"]) => Box::pin(keys::edit(self, &session, uid)),
-            ("GET" | "POST", ["api-keys", uid, "delete"]) => Box::pin(keys::delete(self, &session, uid)),
-            ("POST", ["api-keys", uid, "state"]) => Box::pin(keys::set_state(self, uid, &session)),
-            ("GET", ["tenant", "users"]) => Box::pin(users::list(self, &session)),
-            ("GET" | "POST", ["tenant", "users", "new"]) => Box::pin(users::new(self, &session)),
-            ("GET" | "POST", ["tenant", "users", uid, "roles"]) => Box::pin(users::change_roles(self, &session, uid)),
-            ("GET" | "POST", ["tenant", "users", uid, "reset"]) => Box::pin(users::reset(self, &session, uid)),
-            ("GET" | "POST", ["tenant", "users", uid, "delete"]) => Box::pin(users::delete(self, &session, uid)),
-            ("POST", ["tenant", "users", uid, "state"]) => Box::pin(users::set_state(self, &session, uid)),
-            ("GET", ["tenant", "settings"]) => Box::pin(settings::show(self, &session)),
-            ("POST", ["tenant", "settings", section]) => Box::pin(settings::set(self, &session, section)),
-            ("GET", ["tenant", "audit"]) => Box::pin(audit::list(self, &session)),
-            ("GET", ["tenant", "audit.csv"]) => Box::pin(audit::table(self, &session)),
-            ("GET", ["profile"]) => Box::pin(profile::show(self, &session)),
-            ("POST", ["profile", "names"]) => Box::pin(profile::set_names(self, &session)),
-            ("POST", ["profile", "password"]) => Box::pin(profile::change_password(self, &session)),
-            ("POST", ["profile", "sessions", "end"]) => Box::pin(profile::end_session(self, &session)),
-            ("POST", ["profile", "sessions", "end-others"]) => Box::pin(profile::end_others(self, &session)),
-            _ => return Err(Refusal::Error(ApiError::NotFound)),
-        };
-        let answer = page.await?;
-        Ok(session.renew(answer))
     }
 
     fn form(self) -> Form {
@@ -198,20 +249,33 @@ impl Console<'_> {
         self.request.method() == Method::POST
     }
 
-    /// The sign-in page, and back to where the person wanted to go.
+    /// The sign-in page, and back to where the person wanted to go, or was when they sent a form.
     fn to_sign_in(self) -> Response {
-        let path = self.request.raw_http_path();
-        let to = if self.is_post() || path == "/" {
-            "/sign-in".to_owned()
-        } else {
-            format!("/sign-in?{}", page::query(&[("next", path)]))
-        };
-        let mut response = page::redirect(&to);
-        // Without a cookie there is none to clear; a form of another site comes without, and must not sign anybody out.
-        if caller::cookie_token(self.request).is_some() {
+        let next = if self.is_post() { self.referring_path() } else { self.path_and_query() };
+        // Without a cookie there was no session that could have ended. A form of another site comes without, and must not
+        // sign anybody out either.
+        let had_session = caller::cookie_token(self.request).is_some();
+        let note = if had_session { "ended" } else { "" };
+        let next = if next == "/" { "" } else { &next };
+        let mut response = page::redirect(&page::url("/sign-in", &[("note", note), ("next", next)]));
+        if had_session {
             session::clear(&mut response);
         }
         response
+    }
+
+    fn path_and_query(self) -> String {
+        let path = self.request.raw_http_path();
+        let query = Form::of(self.request).query_but_notes();
+        if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
+    }
+
+    /// Path and query of our own page that a form was sent from, if the browser tells it.
+    fn referring_path(self) -> String {
+        let referrer = self.request.headers().get(header::REFERER).and_then(|referrer| referrer.to_str().ok());
+        let path = referrer.and_then(|referrer| referrer.strip_prefix(&*self.app.settings.public_url));
+        // That of a form alone cannot be asked for.
+        path.filter(|path| page::is_page(path)).unwrap_or_default().to_owned()
     }
 }
 

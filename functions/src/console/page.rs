@@ -6,6 +6,7 @@ use lambda_http::{
     http::{HeaderValue, Method, StatusCode, header},
 };
 
+use super::Page;
 use crate::{
     ApiError,
     http::{Request, Response},
@@ -52,14 +53,28 @@ impl Form {
         }
     }
 
-    /// A path of our own to go on to; anything else leads to `default`.
+    /// All of it, but for what pages say of what has just happened.
+    pub(super) fn query_but_notes(&self) -> String {
+        let pairs = self.0.iter().filter(|(name, _)| !["note", "to"].contains(&name.as_str()));
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
+    }
+
+    /// A page of ours to go on to; anything else leads to `default`. Not even another address of ours, since some of the
+    /// API's do something when a browser goes to them.
     pub(super) fn own_path(&self, name: &str, default: &str) -> String {
         let path = self.text(name);
-        let is_own = path.starts_with('/')
-            && !path.starts_with("//")
-            && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
-        if is_own { path } else { default.to_owned() }
+        if is_page(&path) { path } else { default.to_owned() }
     }
+}
+
+/// Whether an address is one of the pages that people who are signed in can go to.
+pub(super) fn is_page(address: &str) -> bool {
+    let is_plain = address.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\' && byte != b'#');
+    let path = address.split('?').next().unwrap_or_default();
+    let parts: Vec<&str> = path.strip_prefix('/').unwrap_or_default().split('/').collect();
+    // Browsers would fold these away, and arrive elsewhere.
+    let is_folded = parts.iter().any(|part| part.starts_with('.') || part.contains('%'));
+    is_plain && address.starts_with('/') && !is_folded && Page::of("GET", &parts).is_some()
 }
 
 /// A query of these pairs.
@@ -79,10 +94,10 @@ pub(super) fn number(number: usize) -> String {
     if number > 1 { number.to_string() } else { String::new() }
 }
 
-/// The address of a page that says what has just happened.
-pub(super) fn with_note(path: &str, note: &str) -> String {
+/// The address of a page that says what has just happened, and to what.
+pub(super) fn with_note(path: &str, note: &str, uid: &str) -> String {
     let joint = if path.contains('?') { '&' } else { '?' };
-    format!("{path}{joint}{}", query(&[("note", note)]))
+    format!("{path}{joint}{}", query(&[("note", note), ("to", uid)]))
 }
 
 /// A value that a field offers.
@@ -113,8 +128,10 @@ pub(super) struct Part {
 impl Part {
     /// - `of_page`: how many a page shows.
     pub(super) fn of(form: &Form, count: usize, of_page: usize) -> Self {
-        let number: usize = form.text("page").parse().unwrap_or(1).max(1);
-        let start = (number - 1).saturating_mul(of_page).min(count);
+        // What was removed from the last page leaves those before it.
+        let last = count.div_ceil(of_page).max(1);
+        let number: usize = form.text("page").parse().unwrap_or(1).clamp(1, last);
+        let start = (number - 1) * of_page;
         Self { number, start, end: (start + of_page).min(count), count }
     }
 

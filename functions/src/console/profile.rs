@@ -1,16 +1,17 @@
 //! One's own names, password and sessions.
 
 use askama::Template;
-use domain::{EmailAddress, password::PasswordPolicy};
+use domain::{EmailAddress, password::PasswordPolicy, role::BUILT_IN};
 use lambda_http::http::StatusCode;
 use serde_json::{Value, json};
 
 use super::{
     Console, Refusal,
     api::{Call, text, time},
-    door::{Rule, broken_in_words, in_words, rules},
     html, page,
     session::{Session, Shell, signed_in},
+    set_password::{Rule, rules},
+    words::{broken_in_words, in_words},
 };
 use crate::{ApiError, http::Response, person};
 
@@ -19,6 +20,7 @@ const URL: &str = "/profile";
 struct Row {
     uid: String,
     device: String,
+    org_name: String,
     address: String,
     started: String,
     last_used: String,
@@ -33,6 +35,7 @@ impl Row {
         Self {
             uid: text(&session["metadata"]["uid"]),
             device: device(&text(&spec["userAgent"])),
+            org_name: text(&spec["orgName"]),
             address: if address.is_empty() { "–".to_owned() } else { address },
             started: page::relative(time(&session["metadata"]["creationTimestamp"]), now),
             last_used: page::relative(time(&status["lastUsedTimestamp"]), now),
@@ -101,13 +104,12 @@ pub(super) async fn show(console: Console<'_>, session: &Session) -> Result<Resp
 }
 
 async fn profile(console: Console<'_>, session: &Session) -> Result<Profile, Refusal> {
-    let roles = Call::new("GET /v1/roles").by(&session.token).send(console).await?;
-    let held = roles["items"].as_array().into_iter().flatten().filter(|role| session.holds(&role["metadata"]["uid"]));
-    let held: Vec<String> = held.map(|role| text(&role["metadata"]["name"])).collect();
+    // Everybody may know the names of their own roles, and not everybody may list all of them.
+    let held: Vec<&str> = BUILT_IN.iter().filter(|role| session.holds(role.uid)).map(|role| role.name).collect();
     let answer = Call::new("GET /v1/users/auth/sessions").by(&session.token).send(console).await?;
     let sessions: Vec<Row> =
         answer["items"].as_array().into_iter().flatten().map(|session| Row::new(console, session)).collect();
-    let mut shell = session.shell("My Profile").flash(&console.form());
+    let mut shell = session.shell("My Profile").flash(&console.form(), "");
     shell.nav_profile = true;
     Ok(Profile {
         first_name: session.first_name(),
@@ -143,7 +145,7 @@ pub(super) async fn set_names(console: Console<'_>, session: &Session) -> Result
     let body = json!({ "spec": { "firstName": first_name, "lastName": last_name } });
     let call = Call::new("PUT /v1/users/{uid}").parameter("uid", &session.uid()).by(&session.token).body(body);
     let error = match call.send(console).await {
-        Ok(_) => return Ok(page::redirect(&page::with_note(URL, "saved"))),
+        Ok(_) => return Ok(page::redirect(&page::with_note(URL, "saved", ""))),
         Err(error @ ApiError::Unauthorized(_)) => return Err(error.into()),
         Err(error) => error,
     };
@@ -176,7 +178,7 @@ pub(super) async fn change_password(console: Console<'_>, session: &Session) -> 
             let body = json!({ "emailId": email, "password": password, "org": session.org_name() });
             return Ok(match Call::new("POST /v1/auth/authenticate").body(body).send(console).await {
                 Ok(answer) => {
-                    signed_in(console, &text(&answer["Authorization"]), &page::with_note(URL, "password-changed"))
+                    signed_in(console, &text(&answer["Authorization"]), &page::with_note(URL, "password-changed", ""))
                 }
                 // The password is changed all the same.
                 Err(_) => page::redirect("/sign-in?note=password"),
@@ -207,15 +209,15 @@ pub(super) async fn end_session(console: Console<'_>, session: &Session) -> Resu
     let uid = console.form().text("uid");
     let call = Call::new("DELETE /v1/users/auth/sessions/{uid}").parameter("uid", &uid).by(&session.token);
     match call.send(console).await {
-        // It may have ended by itself meanwhile.
-        Ok(_) | Err(ApiError::NotFound) => Ok(page::redirect(&page::with_note(URL, "session-ended"))),
+        Ok(_) => Ok(page::redirect(&page::with_note(URL, "session-ended", ""))),
+        Err(ApiError::NotFound) => Ok(page::redirect(&page::with_note(URL, "session-gone", ""))),
         Err(error) => Err(error.into()),
     }
 }
 
 pub(super) async fn end_others(console: Console<'_>, session: &Session) -> Result<Response, Refusal> {
-    Call::new("DELETE /v1/users/auth/sessions").by(&session.token).send(console).await?;
-    Ok(page::redirect(&page::with_note(URL, "others-ended")))
+    let answer = Call::new("DELETE /v1/users/auth/sessions").by(&session.token).send(console).await?;
+    Ok(signed_in(console, &text(&answer["Authorization"]), &page::with_note(URL, "others-ended", "")))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Who is signed in: the cookie, its renewal, and the token that every form carries.
 
 use askama::Template;
+use domain::RoleUid;
 use lambda_http::http::{HeaderValue, StatusCode, header};
 use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
@@ -9,13 +10,15 @@ use subtle::ConstantTimeEq as _;
 use super::{
     Console, Refusal,
     api::{Call, text},
+    door::error_title,
     html,
     page::{self, Form},
+    words::in_words,
 };
 use crate::{
     ApiError,
     caller::{self, COOKIE},
-    http::Response,
+    http::{self, Response},
     refresh, token_answer,
 };
 
@@ -65,7 +68,6 @@ pub(super) struct Shell {
     pub(super) has_undo: bool,
     pub(super) undo_action: String,
     pub(super) undo_back: String,
-    pub(super) undo_label: &'static str,
 }
 
 impl Session {
@@ -139,8 +141,8 @@ impl Session {
     }
 
     /// Whether the person has this role.
-    pub(super) fn holds(&self, role: &Value) -> bool {
-        self.me["spec"]["roles"].as_array().into_iter().flatten().any(|held| held == role)
+    pub(super) fn holds(&self, role: RoleUid) -> bool {
+        self.me["spec"]["roles"].as_array().into_iter().flatten().any(|held| *held == json!(role))
     }
 
     pub(super) fn may(&self, permission: &str) -> bool {
@@ -162,6 +164,20 @@ impl Session {
             sees_audit: self.may("audit.list"),
             ..Shell::default()
         }
+    }
+
+    /// What is shown in place of a page.
+    pub(super) fn error(&self, console: Console<'_>, error: &ApiError) -> Response {
+        let (status, _) = error.status_and_code();
+        let page = ErrorPage {
+            page: self.shell(error_title(status)),
+            text: in_words(error),
+            has_reference: status.is_server_error(),
+            reference: http::reference(console.request),
+        };
+        let mut response = html(status, &page);
+        http::note_error(&mut response, error);
+        response
     }
 
     pub(super) async fn sign_out(&self, console: Console<'_>) -> Result<Response, Refusal> {
@@ -214,39 +230,55 @@ impl Shell {
     }
 
     /// Says what has just happened, by the word that the address has for it.
-    pub(super) fn flash(mut self, form: &Form) -> Self {
-        let text = match form.text("note").as_str() {
-            "created" => "API key created.",
-            "saved" => "Changes saved.",
-            "policy" => "Password policy saved. It holds for passwords that are set from now on.",
-            "timeout" => "Session timeout applied.",
-            "banner" => "Message saved.",
-            "methods" => "Sign-in methods saved.",
-            "domains" => "Domains saved.",
-            "notices" => "Expiry notices saved.",
-            "limits" => "Resource limits saved.",
-            "password-changed" => "Password changed. Every other session of yours has ended.",
-            "session-ended" => "Session ended.",
-            "others-ended" => "All other sessions ended.",
-            "revoked" => "API key revoked. It is refused from the next request on.",
-            "activated" => "API key re-activated.",
-            "deleted" => "API key deleted.",
-            "gone" => "That API key does not exist any more.",
-            "invited" => "The invitation is on its way.",
-            "roles" => "Roles saved. They hold from the next request on.",
-            "reset" => "A link to set another password is on its way.",
-            "removed" => "User deleted, with all API keys.",
-            "enabled" => "User enabled.",
-            "disabled" => "User disabled. Sessions and API keys are refused from the next request on.",
-            "last-admin" => "That cannot be done: a tenant needs at least one active Tenant Admin.",
-            "expired" => "An expired API key cannot be re-activated. Give it a later expiration date first.",
+    ///
+    /// - `name`: of what it happened to, if that is there.
+    pub(super) fn flash(mut self, form: &Form, name: &str) -> Self {
+        let note = form.text("note");
+        let name = |what: &str| if name.is_empty() { what.to_owned() } else { name.to_owned() };
+        let (key, user) = (name("API key"), name("User"));
+        self.flash_text = match note.as_str() {
+            "saved" => "Changes saved.".to_owned(),
+            "revoked" => format!("{key} revoked. It is refused from the next request on."),
+            "activated" => format!("{key} re-activated."),
+            "deleted" => "API key deleted.".to_owned(),
+            "gone" => "That API key does not exist any more.".to_owned(),
+            "expired" => {
+                "An expired API key cannot be re-activated. Give it a later expiration date first.".to_owned()
+            }
+            "invited" => "The invitation is on its way.".to_owned(),
+            "roles" => "Roles saved. They hold from the next request on.".to_owned(),
+            "reset" => format!("A link to set another password is on its way to {}.", name("the user")),
+            "removed" => "User deleted, with all API keys.".to_owned(),
+            "enabled" => format!("{user} enabled."),
+            "disabled" => format!("{user} disabled. Sessions and API keys are refused from the next request on."),
+            "last-admin" => "That cannot be done: a tenant needs at least one active Tenant Admin.".to_owned(),
+            "password-changed" => "Password changed. Every other session of yours has ended.".to_owned(),
+            "session-ended" => "Session ended.".to_owned(),
+            "session-gone" => {
+                "That session is over, or has moved on. If you do not know it, end all others, and change your password."
+                    .to_owned()
+            }
+            "others-ended" => "All other sessions ended.".to_owned(),
             _ => return self,
         };
         self.has_flash = true;
-        self.flash_is_error = ["gone", "expired", "last-admin"].contains(&form.text("note").as_str());
-        text.clone_into(&mut self.flash_text);
+        self.flash_is_error = ["gone", "expired", "last-admin", "session-gone"].contains(&note.as_str());
         self
     }
+
+    /// Offers to take back what the message tells of.
+    pub(super) fn undo(&mut self, action: String, back: String) {
+        (self.has_undo, self.undo_action, self.undo_back) = (true, action, back);
+    }
+}
+
+#[derive(Template)]
+#[template(path = "console/error_inside.html")]
+struct ErrorPage {
+    page: Shell,
+    text: String,
+    has_reference: bool,
+    reference: String,
 }
 
 #[derive(Template)]

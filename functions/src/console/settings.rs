@@ -10,16 +10,70 @@ use serde_json::{Value, json};
 use super::{
     Console, Refusal,
     api::{Call, text},
-    door::in_words,
     html,
     page::{self, Form},
     session::{Session, Shell},
+    words::in_words,
 };
 use crate::{ApiError, http::Response};
 
 const URL: &str = "/tenant/settings";
 
-/// The sections: as in the address, and as in the API to read them.
+/// A section of the page, with a form of its own.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Section {
+    PasswordPolicy,
+    SessionTimeout,
+    Banner,
+    SignInMethods,
+    Domains,
+    Notices,
+    Limits,
+}
+
+impl Section {
+    const ALL: [Self; 7] = [
+        Self::PasswordPolicy,
+        Self::SessionTimeout,
+        Self::Banner,
+        Self::SignInMethods,
+        Self::Domains,
+        Self::Notices,
+        Self::Limits,
+    ];
+
+    /// By its name in addresses.
+    pub(super) fn of(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|section| section.name() == name)
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::PasswordPolicy => "password-policy",
+            Self::SessionTimeout => "session-timeout",
+            Self::Banner => "banner",
+            Self::SignInMethods => "sign-in-methods",
+            Self::Domains => "domains",
+            Self::Notices => "notices",
+            Self::Limits => "limits",
+        }
+    }
+
+    /// The route of the API that writes it.
+    const fn route(self) -> &'static str {
+        match self {
+            Self::PasswordPolicy => "POST /v1/tenants/{tenantUid}/password/policy",
+            Self::SessionTimeout => "PUT /v1/tenants/{tenantUid}/authTokenSettings",
+            Self::Banner => "PUT /v1/tenants/{tenantUid}/loginBanner",
+            Self::SignInMethods => "POST /v1/tenants/{tenantUid}/sso/auth/providers",
+            Self::Domains => "POST /v1/tenants/{tenantUid}/domains",
+            Self::Notices => "PUT /v1/tenants/{tenantUid}/apiKeys/notices",
+            Self::Limits => "PATCH /v1/tenants/{tenantUid}/resourceLimits",
+        }
+    }
+}
+
+/// The routes of the API that read them, in the same order.
 const READS: [&str; 7] = [
     "GET /v1/tenants/{tenantUid}/password/policy",
     "GET /v1/tenants/{tenantUid}/authTokenSettings",
@@ -41,6 +95,8 @@ struct Limit {
 #[template(path = "console/settings.html")]
 struct Settings {
     page: Shell,
+    /// The section that was saved just now.
+    saved: String,
     has_policy_error: bool,
     policy_error: String,
     min_length: String,
@@ -96,10 +152,11 @@ impl Settings {
             limit: number(&limit["limit"]),
             max_limit: number(&limit["maxLimit"]),
         });
-        let mut shell = session.shell("Settings").flash(&console.form());
+        let mut shell = session.shell("Settings");
         shell.nav_settings = true;
         Ok(Self {
             page: shell,
+            saved: String::new(),
             has_policy_error: false,
             policy_error: String::new(),
             min_length: number(&policy["minLength"]),
@@ -133,9 +190,9 @@ impl Settings {
     }
 
     /// What was typed into one section, in place of what is stored, and why it was refused.
-    fn refuse(&mut self, section: &str, sent: &Form, words: String) {
+    fn refuse(&mut self, section: Section, sent: &Form, words: String) {
         match section {
-            "password-policy" => {
+            Section::PasswordPolicy => {
                 for (name, field) in [
                     ("min_length", &mut self.min_length),
                     ("max_length", &mut self.max_length),
@@ -152,26 +209,26 @@ impl Settings {
                 self.is_regex = sent.has("is_regex");
                 (self.has_policy_error, self.policy_error) = (true, words);
             }
-            "session-timeout" => {
+            Section::SessionTimeout => {
                 self.session_minutes = sent.text("session_minutes");
                 (self.has_session_error, self.session_error) = (true, words);
             }
-            "banner" => {
+            Section::Banner => {
                 self.banner_enabled = sent.has("banner_enabled");
                 (self.banner_title, self.banner_message) = (sent.text("banner_title"), sent.text("banner_message"));
                 (self.has_banner_error, self.banner_error) = (true, words);
             }
-            "domains" => {
+            Section::Domains => {
                 self.domains = sent.text("domains");
                 (self.has_domains_error, self.domains_error) = (true, words);
             }
-            "limits" => {
+            Section::Limits => {
                 for limit in &mut self.limits {
                     limit.limit = sent.text(&format!("limit_{}", limit.kind));
                 }
                 (self.has_limits_error, self.limits_error) = (true, words);
             }
-            _ => self.page.fail(words),
+            Section::SignInMethods | Section::Notices => self.page.fail(words),
         }
     }
 }
@@ -181,27 +238,18 @@ fn call(route: &'static str, session: &Session) -> Call {
 }
 
 pub(super) async fn show(console: Console<'_>, session: &Session) -> Result<Response, Refusal> {
-    let page = Settings::load(console, session).await?;
+    let mut page = Settings::load(console, session).await?;
+    page.saved = console.form().text("saved");
     Ok(html(StatusCode::OK, &page))
 }
 
-pub(super) async fn set(console: Console<'_>, session: &Session, section: &str) -> Result<Response, Refusal> {
+pub(super) async fn set(console: Console<'_>, session: &Session, section: Section) -> Result<Response, Refusal> {
     let sent = console.form();
-    let (route, note) = match section {
-        "password-policy" => ("POST /v1/tenants/{tenantUid}/password/policy", "policy"),
-        "session-timeout" => ("PUT /v1/tenants/{tenantUid}/authTokenSettings", "timeout"),
-        "banner" => ("PUT /v1/tenants/{tenantUid}/loginBanner", "banner"),
-        "sign-in-methods" => ("POST /v1/tenants/{tenantUid}/sso/auth/providers", "methods"),
-        "domains" => ("POST /v1/tenants/{tenantUid}/domains", "domains"),
-        "notices" => ("PUT /v1/tenants/{tenantUid}/apiKeys/notices", "notices"),
-        "limits" => ("PATCH /v1/tenants/{tenantUid}/resourceLimits", "limits"),
-        _ => return Err(Refusal::Error(ApiError::NotFound)),
-    };
     let (status, words) = match body(section, &sent) {
-        Some(body) => match call(route, session).body(body).send(console).await {
+        Some(body) => match call(section.route(), session).body(body).send(console).await {
             Ok(_) => {
-                let anchor = if ["session-timeout", "banner"].contains(&section) { "platform" } else { section };
-                return Ok(page::redirect(&format!("{}#{anchor}", page::with_note(URL, note))));
+                let name = section.name();
+                return Ok(page::redirect(&format!("{}#{name}", page::url(URL, &[("saved", name)]))));
             }
             Err(error @ (ApiError::Unauthorized(_) | ApiError::Forbidden(_))) => return Err(error.into()),
             Err(error) => (error.status_and_code().0, settings_in_words(&error)),
@@ -214,33 +262,33 @@ pub(super) async fn set(console: Console<'_>, session: &Session, section: &str) 
 }
 
 /// The section in the words of the API; `None` if what must be a number is none.
-fn body(section: &str, sent: &Form) -> Option<Value> {
+fn body(section: Section, sent: &Form) -> Option<Value> {
     let number = |name: &str| sent.text(name).trim().parse::<u32>().ok();
     Some(match section {
-        "password-policy" => json!({
+        Section::PasswordPolicy => json!({
             "minLength": number("min_length")?, "maxLength": number("max_length")?,
             "minNumOfBlockLetters": number("min_upper")?, "minNumOfSmallLetters": number("min_lower")?,
             "minNumOfDigits": number("min_digits")?, "minNumOfSpecialCharacters": number("min_special")?,
             "expiryDurationInDays": number("expiry_days")?, "firstReminderInDays": number("first_reminder_days")?,
             "isRegex": sent.has("is_regex"), "regex": sent.text("regex"),
         }),
-        "session-timeout" => json!({ "expiryTimeMinutes": number("session_minutes")? }),
-        "banner" => json!({
+        Section::SessionTimeout => json!({ "expiryTimeMinutes": number("session_minutes")? }),
+        Section::Banner => json!({
             "isEnabled": sent.has("banner_enabled"), "title": sent.text("banner_title"),
             // Browsers send the line ends of the protocol.
             "Message": sent.text("banner_message").replace("\r\n", "\n"),
         }),
-        "sign-in-methods" => {
+        Section::SignInMethods => {
             let chosen: Vec<&str> = ["github", "google"].into_iter().filter(|name| sent.has(name)).collect();
             json!({ "isEnabled": !chosen.is_empty(), "ssoLogins": chosen })
         }
-        "domains" => {
+        Section::Domains => {
             let domains = sent.text("domains");
             let domains: Vec<&str> = domains.split([',', ' ', '\n', '\r']).filter(|line| !line.is_empty()).collect();
             json!({ "domains": domains })
         }
-        "notices" => json!({ "notifyTenantAdmins": sent.has("notify_admins") }),
-        _ => {
+        Section::Notices => json!({ "notifyTenantAdmins": sent.has("notify_admins") }),
+        Section::Limits => {
             let kinds = ["user", "apiKey", "team", "role"].into_iter();
             let kinds = kinds.map(|kind| (kind, format!("limit_{kind}"))).filter(|(_, field)| sent.has(field));
             let limits: Option<Vec<Value>> =

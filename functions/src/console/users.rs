@@ -1,18 +1,17 @@
 //! The people of the tenant: who they are, inviting, disabling and removing them, and their roles.
 
-use std::collections::BTreeMap;
-
 use askama::Template;
+use domain::{Permission, role};
 use lambda_http::http::StatusCode;
 use serde_json::{Value, json};
 
 use super::{
     Console, Refusal,
     api::{Call, text, time},
-    door::in_words,
     html,
     page::{self, Choice},
     session::{Session, Shell},
+    words::in_words,
 };
 use crate::{ApiError, http::Response};
 
@@ -21,6 +20,7 @@ const URL: &str = "/tenant/users";
 const PAGE: usize = 25;
 
 struct Row {
+    uid: String,
     name: String,
     email: String,
     roles: String,
@@ -63,18 +63,18 @@ struct Users {
 /// A role of the tenant.
 struct Role {
     uid: String,
-    name: String,
-    description: String,
+    name: &'static str,
+    description: &'static str,
     is_checked: bool,
     is_disabled: bool,
 }
 
 impl Row {
-    fn new(console: Console<'_>, session: &Session, user: &Value, roles: &BTreeMap<String, String>) -> Self {
+    fn new(console: Console<'_>, session: &Session, user: &Value) -> Self {
         let uid = text(&user["metadata"]["uid"]);
         let signed_in = time(&user["status"]["lastSignIn"]);
         let held = user["spec"]["roles"].as_array().into_iter().flatten();
-        let held: Vec<&str> = held.filter_map(|role| Some(roles.get(role.as_str()?)?.as_str())).collect();
+        let held: Vec<&str> = held.filter_map(|role| Some(role::find(role.as_str()?.parse().ok()?)?.name)).collect();
         let is_invited = user["status"]["isPending"] == true;
         let is_active = user["status"]["isActive"] == true && !is_invited;
         let is_self = uid == session.uid();
@@ -106,6 +106,7 @@ impl Row {
             reset_url: format!("{URL}/{uid}/reset"),
             state_url: format!("{URL}/{uid}/state"),
             delete_url: format!("{URL}/{uid}/delete"),
+            uid,
         }
     }
 
@@ -118,21 +119,26 @@ impl Row {
 pub(super) async fn list(console: Console<'_>, session: &Session) -> Result<Response, Refusal> {
     let query = console.form();
     let (status, search) = (query.text("status"), query.text("q"));
-    let roles = roles(console, session).await?;
-    let names = roles.iter().map(|role| (role.uid.clone(), role.name.clone())).collect();
     // Nobody sees a part of the people only, so they are asked for whole.
     let call = Call::new("GET /v1/users").query(page::query(&[("limit", "0")])).by(&session.token);
     let answer = call.send(console).await?;
     let all = answer["items"].as_array().into_iter().flatten();
-    let mut rows: Vec<Row> = all.map(|user| Row::new(console, session, user, &names)).collect();
+    let mut rows: Vec<Row> = all.map(|user| Row::new(console, session, user)).collect();
+    let named = rows.iter().find(|row| row.uid == query.text("to"));
+    let mut shell = session.shell("Users").flash(&query, named.map_or("", |row| &row.name));
+    let undo_action =
+        named.filter(|row| row.can_enable && query.text("note") == "disabled").map(|row| row.state_url.clone());
     let wanted = search.trim().to_lowercase();
     rows.retain(|row| row.is_found(&status, &wanted));
     rows.sort_by_cached_key(|row| (row.name.to_lowercase(), row.email.clone()));
     let part = page::Part::of(&query, rows.len(), PAGE);
     let rows: Vec<Row> = rows.drain(part.start..part.end).collect();
     let url = |number: usize| page::url(URL, &[("status", &status), ("q", &search), ("page", &page::number(number))]);
-    let mut shell = session.shell("Users").flash(&query);
+    let here = url(part.number);
     shell.nav_users = true;
+    if let Some(action) = undo_action {
+        shell.undo(action, here.clone());
+    }
     let page = Users {
         intro: format!("The people of {}.", session.org_name()),
         can_add: session.may("user.create"),
@@ -143,11 +149,11 @@ pub(super) async fn list(console: Console<'_>, session: &Session) -> Result<Resp
         is_filtered: !status.is_empty() || !search.is_empty(),
         is_empty_filter: rows.is_empty(),
         page_text: part.text(),
-        here: url(part.number),
         has_previous: part.start > 0,
         previous_url: url(part.number.saturating_sub(1)),
         has_next: part.end < part.count,
         next_url: url(part.number.saturating_add(1)),
+        here,
         users: rows,
         search,
         page: shell,
@@ -156,19 +162,29 @@ pub(super) async fn list(console: Console<'_>, session: &Session) -> Result<Resp
 }
 
 /// The roles that there are; those that the person may not grant cannot be chosen.
-async fn roles(console: Console<'_>, session: &Session) -> Result<Vec<Role>, ApiError> {
-    let answer = Call::new("GET /v1/roles").by(&session.token).send(console).await?;
-    let roles = answer["items"].as_array().into_iter().flatten().map(|role| {
-        let mut permissions = role["spec"]["permissions"].as_array().into_iter().flatten();
-        Role {
-            uid: text(&role["metadata"]["uid"]),
-            name: text(&role["metadata"]["name"]),
-            description: text(&role["metadata"]["annotations"]["description"]),
-            is_checked: false,
-            is_disabled: !permissions.all(|permission| session.may(permission.as_str().unwrap_or_default())),
-        }
-    });
-    Ok(roles.collect())
+fn roles(session: &Session) -> Vec<Role> {
+    let role = |role: &&role::Role| Role {
+        uid: role.uid.to_string(),
+        name: role.name,
+        description: description(role),
+        is_checked: false,
+        is_disabled: !role.permissions.iter().all(|permission| session.may(permission.as_str())),
+    };
+    role::BUILT_IN.iter().map(role).collect()
+}
+
+fn description(role: &role::Role) -> &'static str {
+    match role.uid {
+        uid if uid == role::TENANT_ADMIN.uid => "Everything in the organization, its settings and its audit logs.",
+        uid if uid == role::TENANT_USER_ADMIN.uid => "Invites, changes and removes users, and manages their API keys.",
+        uid if uid == role::TENANT_VIEWER.uid => "Sees users and API keys, and changes none but their own.",
+        _ => "",
+    }
+}
+
+/// What may not be done is not offered as a form either.
+fn check(session: &Session, permission: Permission) -> Result<(), ApiError> {
+    if session.may(permission.as_str()) { Ok(()) } else { Err(ApiError::Forbidden(permission)) }
 }
 
 #[derive(Default, Template)]
@@ -191,7 +207,8 @@ struct New {
 
 pub(super) async fn new(console: Console<'_>, session: &Session) -> Result<Response, Refusal> {
     let sent = console.sent();
-    let mut roles = roles(console, session).await?;
+    check(session, Permission::UserCreate)?;
+    let mut roles = roles(session);
     for role in &mut roles {
         role.is_checked = sent.list("roles").any(|uid| uid == role.uid);
     }
@@ -244,15 +261,14 @@ struct RolesPage {
     roles: Vec<Role>,
     has_roles_error: bool,
     roles_error: String,
-    has_inherited: bool,
-    inherited_roles: String,
 }
 
 pub(super) async fn change_roles(console: Console<'_>, session: &Session, uid: &str) -> Result<Response, Refusal> {
+    check(session, Permission::UserUpdate)?;
     let sent = console.sent();
     let user = user(console, session, uid).await?;
     let held: Vec<&str> = user["spec"]["roles"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    let mut roles = roles(console, session).await?;
+    let mut roles = roles(session);
     for role in &mut roles {
         let is_held = held.contains(&role.uid.as_str());
         // A box that cannot be ticked is not sent; what it stands for stays.
@@ -271,8 +287,6 @@ pub(super) async fn change_roles(console: Console<'_>, session: &Session, uid: &
         roles,
         has_roles_error: false,
         roles_error: String::new(),
-        has_inherited: false,
-        inherited_roles: String::new(),
     };
     form.page.nav_users = true;
     if !console.is_post() {
@@ -280,7 +294,7 @@ pub(super) async fn change_roles(console: Console<'_>, session: &Session, uid: &
     }
     let call = Call::new("PUT /v1/users/{uid}/roles").parameter("uid", uid).by(&session.token);
     match call.body(json!({ "roles": wanted })).send(console).await {
-        Ok(_) => Ok(page::redirect(&format!("{URL}?note=roles"))),
+        Ok(_) => Ok(page::redirect(&page::with_note(URL, "roles", uid))),
         Err(error @ ApiError::Unauthorized(_)) => Err(error.into()),
         Err(error) => {
             (form.has_roles_error, form.roles_error) = (true, in_words(&error));
@@ -302,8 +316,9 @@ pub(super) async fn reset(console: Console<'_>, session: &Session, uid: &str) ->
     if console.is_post() {
         let call = Call::new("PATCH /v1/users/{uid}/password/reset").parameter("uid", uid).by(&session.token);
         call.send(console).await?;
-        return Ok(page::redirect(&format!("{URL}?note=reset")));
+        return Ok(page::redirect(&page::with_note(URL, "reset", uid)));
     }
+    check(session, Permission::UserUpdate)?;
     let user = user(console, session, uid).await?;
     let mut shell = session.shell("Reset Password");
     shell.nav_users = true;
@@ -335,6 +350,7 @@ pub(super) async fn delete(console: Console<'_>, session: &Session, uid: &str) -
             Err(error) => Err(error.into()),
         };
     }
+    check(session, Permission::UserDelete)?;
     let user = user(console, session, uid).await?;
     let keys = Call::new("GET /v1/apiKeys").by(&session.token).send(console).await?;
     let theirs = keys["items"].as_array().into_iter().flatten().filter(|key| key["spec"]["user"]["uid"] == uid);
@@ -351,9 +367,10 @@ pub(super) async fn delete(console: Console<'_>, session: &Session, uid: &str) -
         user_name: text(&user["metadata"]["name"]),
         user_email: text(&user["spec"]["emailId"]),
         keys_text: match count {
-            0 => "there is none".to_owned(),
-            1 => format!("1 key, {}", if active == 1 { "an active one" } else { "not an active one" }),
-            count => format!("{count} keys, {active} of them active"),
+            0 => "There are no API keys.".to_owned(),
+            1 if active == 1 => "The one API key, which is active, is deleted too.".to_owned(),
+            1 => "The one API key, which is not active, is deleted too.".to_owned(),
+            count => format!("The {count} API keys, {active} of them active, are deleted too."),
         },
     };
     Ok(html(StatusCode::OK, &page))
@@ -371,5 +388,5 @@ pub(super) async fn set_state(console: Console<'_>, session: &Session, uid: &str
         Err(ApiError::LastAdmin) => "last-admin",
         Err(error) => return Err(error.into()),
     };
-    Ok(page::redirect(&page::with_note(&back, note)))
+    Ok(page::redirect(&page::with_note(&back, note, uid)))
 }

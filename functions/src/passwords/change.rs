@@ -75,7 +75,10 @@ async fn set_own(
 ) -> Result<Response, ApiError> {
     let is_same = current == new;
     let address = &person::address_of(&principal.user)?;
-    let person = person::check_password(app, request, address, None, Password::new(current)).await?;
+    // Guesses at it belong into the trail of the organization that they are made in.
+    let tenant = app.store.tenant(principal.user.tenant).await?.ok_or(ApiError::TenantGone)?;
+    let org = Some(&tenant.org_name);
+    let person = person::check_password(app, request, address, org, Password::new(current)).await?;
     if is_same {
         return Err(ApiError::PasswordPolicy(vec![BrokenRule::Same]));
     }

@@ -141,7 +141,7 @@ impl Service {
                 http::answer_event(app, event, |request| authenticate::handle(app, signer, request)).await
             }
             "refresh" => http::answer_event(app, event, |request| refresh::handle(app, signer, request)).await,
-            "sessions" => http::answer_event(app, event, |request| sessions::handle(app, request)).await,
+            "sessions" => http::answer_event(app, event, |request| sessions::handle(app, signer, request)).await,
             "revoke_tokens" => http::answer_event(app, event, |request| revoke_tokens::handle(app, request)).await,
             "api_key_create" => http::answer_event(app, event, |request| api_keys::create::handle(app, request)).await,
             "api_key_list" => http::answer_event(app, event, |request| api_keys::list::handle(app, request)).await,

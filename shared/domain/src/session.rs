@@ -14,6 +14,20 @@ pub const ABSOLUTE_LIMIT: Duration = Duration::from_hours(12);
 /// write for every request.
 pub const USE_RESOLUTION: Duration = Duration::from_mins(2);
 
+/// How long a request may be under way that was let in by what has ended meanwhile.
+const UNDER_WAY: Duration = Duration::from_secs(2);
+
+/// What to note as the moment in which a user was signed out everywhere, so that it ends too what others begin at this
+/// very moment.
+pub fn signed_out_at(now: Timestamp) -> Timestamp {
+    now + UNDER_WAY
+}
+
+/// What to note as the beginning of a session: after the last signing out of its user, by whose new proof it is begun.
+pub fn begins_at(signed_out_at: Option<Timestamp>, now: Timestamp) -> Timestamp {
+    signed_out_at.map_or(now, |out_at| now.max(out_at + Duration::from_millis(1)))
+}
+
 /// The device that a session was begun on, by which its person recognises it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Device {

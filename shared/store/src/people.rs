@@ -5,11 +5,11 @@
 
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Put, TransactWriteItem};
 use domain::{
-    TenantUid, Timestamp, User, UserUid,
+    SessionUid, TenantUid, Timestamp, User, UserUid,
     audit::Record,
     login::Attempts,
     once::OneTime,
-    session::{Device, Session},
+    session::{self, Device, Session},
     tenant::OrgName,
 };
 use serde::{Deserialize, Serialize};
@@ -361,7 +361,12 @@ impl Recorded<'_> {
             ],
             values: vec![(":now", now.clone()), (":tenant", text(user.tenant)), (":true", AttributeValue::Bool(true))],
         };
-        match user.signed_out_at {
+        // By a session of the same user: as that was read when it was let in.
+        let signed_out_at = match proof {
+            Proof::Session { user: source, .. } if source.uid == user.uid => source.signed_out_at,
+            _ => user.signed_out_at,
+        };
+        match signed_out_at {
             None => profile.condition.push_str(" AND attribute_not_exists(#out)"),
             Some(out_at) => {
                 profile.condition.push_str(" AND #out = :out");
@@ -392,16 +397,68 @@ impl Recorded<'_> {
                 if source.uid != user.uid {
                     writes.push(self.check_signed_out_at(source));
                 }
-                let ended = Change {
-                    table: self.tables.tenants.clone(),
-                    key: keys::session(before.uid).item(),
-                    expression: "SET #revoked = :now".to_owned(),
-                    condition: "attribute_exists(pk) AND attribute_not_exists(#revoked)".to_owned(),
-                    names: vec![("#revoked", "revoked_at")],
-                    values: vec![(":now", now)],
-                };
-                writes.push(ended.build());
+                writes.push(self.end_living(before.uid, session.created_at));
             }
+        }
+        Ok(self.transact(writes).await?)
+    }
+
+    /// Ends a session that must be alive.
+    fn end_living(&self, session: SessionUid, now: Timestamp) -> TransactWriteItem {
+        let ended = Change {
+            table: self.tables.tenants.clone(),
+            key: keys::session(session).item(),
+            expression: "SET #revoked = :now".to_owned(),
+            condition: "attribute_exists(pk) AND attribute_not_exists(#revoked)".to_owned(),
+            names: vec![("#revoked", "revoked_at")],
+            values: vec![(":now", number(now.millis()))],
+        };
+        ended.build()
+    }
+
+    /// Ends every session of a person, in every tenant, and begins one in the place of the one that asked for it.
+    ///
+    /// - `next`: begins after the others have ended; `session::begins_at`.
+    /// - `before`: the one that asked, and `user` whose it is, both as they were read when it was let in.
+    /// - `users`: all users of the person.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Conflict`] if the one that asked has ended meanwhile.
+    pub async fn end_other_sessions(
+        &self,
+        next: &Session,
+        device: &Device,
+        before: &Session,
+        user: &User,
+        users: &[UserUid],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let out_at = session::signed_out_at(now);
+        let mut writes = vec![
+            self.put_new(item::of_session(next)?),
+            self.put_new(item::of_device(next, device)),
+            self.end_living(before.uid, now),
+        ];
+        for uid in users {
+            let mut change = Change {
+                table: self.tables.tenants.clone(),
+                key: keys::user(*uid).item(),
+                expression: "SET #out = :now".to_owned(),
+                condition: "attribute_exists(pk)".to_owned(),
+                names: vec![("#out", "signed_out_at")],
+                values: vec![(":now", number(out_at.millis()))],
+            };
+            if *uid == user.uid {
+                match user.signed_out_at {
+                    None => change.condition.push_str(" AND attribute_not_exists(#out)"),
+                    Some(known) => {
+                        change.condition.push_str(" AND #out = :out");
+                        change.values.push((":out", number(known.millis())));
+                    }
+                }
+            }
+            writes.push(change.build());
         }
         Ok(self.transact(writes).await?)
     }
@@ -439,7 +496,7 @@ impl Recorded<'_> {
                 expression: "SET #out = :now".to_owned(),
                 condition: "attribute_exists(pk)".to_owned(),
                 names: vec![("#out", "signed_out_at")],
-                values: vec![(":now", number(now.millis()))],
+                values: vec![(":now", number(session::signed_out_at(now).millis()))],
             };
             writes.push(change.build());
         }

@@ -37,13 +37,13 @@ async fn a_key_is_made_edited_revoked_re_activated_and_deleted_by_hand() {
     browser.shows("just now");
     let state = forms(&browser.page.text).into_iter().find(|form| form.action.ends_with("/state")).unwrap().action;
     browser.submit(&state, &[]).await;
-    browser.shows("API key revoked. It is refused from the next request on.");
+    browser.shows("deploy&#34;&#60;/b&#62; revoked. It is refused from the next request on.");
     assert_eq!(works().await.status, 401);
     let back = forms(&browser.page.text).into_iter().filter(|form| form.action == state);
     let back: Vec<_> = back.map(|form| form.fields["is_active"].clone()).collect();
     assert_eq!(back, ["true", "true"], "beside the message and in the menu");
     browser.submit(&state, &[]).await;
-    browser.shows("API key re-activated.");
+    browser.shows(" re-activated.");
     assert_eq!(works().await.status, 200);
 
     let uid = state.split('/').nth(2).unwrap().to_owned();
@@ -77,7 +77,20 @@ async fn whoever_is_not_signed_in_is_asked_to_and_led_back() {
     assert!(!browser.page.text.contains(OTHER));
     browser.submit("/sign-in", &[("password", PASSWORD)]).await;
     assert_eq!(browser.path, "/api-keys/new");
-    for next in ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)"] {
+    // Not even an address of the API, which might put another session into the browser.
+    let token = stack.session("ines@northwind.example", PASSWORD, None).await.token;
+    for next in [
+        "//evil.example",
+        "https://evil.example",
+        "/\\evil.example",
+        "javascript:alert(1)",
+        "/api-keys#x",
+        "/api-keys/../v1/users/me",
+        "/x/../v1/users/me",
+        "/api-keys/%2e%2e/edit",
+        "/sign-out",
+        &format!("/v1/auth/refresh/{token}"),
+    ] {
         let mut browser = Browser::at(&stack, "/sign-in").await;
         let filled = [("email", "ines@northwind.example"), ("password", PASSWORD), ("next", next)];
         browser.submit("/sign-in", &filled).await;
@@ -176,12 +189,13 @@ async fn an_admin_invites_disables_and_removes_a_person_by_hand() {
     let state = forms(&ines.page.text).into_iter().find(|form| form.action.ends_with("/state")).unwrap().action;
     let of_tom = state.trim_end_matches("/state").to_owned();
     ines.submit(&state, &[]).await;
-    ines.shows("User disabled.");
+    ines.shows("Tom Berg disabled.");
+    ines.shows("Undo");
     tom.open("/api-keys").await;
     assert!(tom.path.starts_with("/sign-in"), "{}", tom.path);
     ines.open("/tenant/users?status=disabled").await;
     ines.submit(&state, &[]).await;
-    ines.shows("User enabled.");
+    ines.shows("Tom Berg enabled.");
 
     ines.open(&format!("{of_tom}/roles")).await;
     ines.shows("Tom Berg, tom@northwind.example");
@@ -194,10 +208,10 @@ async fn an_admin_invites_disables_and_removes_a_person_by_hand() {
     stack.advance(Duration::from_mins(2));
     ines.open(&format!("{of_tom}/reset")).await;
     ines.submit(&format!("{of_tom}/reset"), &[]).await;
-    ines.shows("A link to set another password is on its way.");
+    ines.shows("A link to set another password is on its way to Tom Berg.");
     assert_ne!(stack.mailed_token("tom@northwind.example"), token);
     ines.open(&format!("{of_tom}/delete")).await;
-    ines.shows("there is none");
+    ines.shows("There are no API keys.");
     ines.submit(&format!("{of_tom}/delete"), &[]).await;
     ines.shows("User deleted, with all API keys.");
     assert!(!ines.page.text.contains("tom@northwind.example"));
@@ -246,7 +260,7 @@ async fn a_session_ends_when_it_lies_idle_and_twelve_hours_after_the_sign_in() {
     assert_eq!(ines.path, "/api-keys");
     stack.advance(Duration::from_mins(243));
     ines.open("/api-keys").await;
-    assert_eq!(ines.path, "/sign-in?next=%2Fapi-keys", "idle for longer than the tenant allows");
+    assert_eq!(ines.path, "/sign-in?note=ended&next=%2Fapi-keys", "idle for longer than the tenant allows");
     assert_eq!((&ines.cookie, &ines.form_cookie), (&None, &None));
 
     let mut ines = Browser::signed_in(&stack, "ines@northwind.example", PASSWORD).await;
@@ -257,5 +271,191 @@ async fn a_session_ends_when_it_lies_idle_and_twelve_hours_after_the_sign_in() {
     }
     stack.advance(Duration::from_mins(61));
     ines.open("/api-keys").await;
-    assert_eq!(ines.path, "/sign-in?next=%2Fapi-keys", "however busy, after twelve hours");
+    assert_eq!(ines.path, "/sign-in?note=ended&next=%2Fapi-keys", "however busy, after twelve hours");
+}
+
+/// Sends a form as a page of another site would.
+async fn from_elsewhere(stack: &Stack, path: &str, site: &[(&str, &str)], fields: &[(&str, &str)]) -> u16 {
+    let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+    let mut call = stack.request("POST", path).header("accept", "text/html");
+    for (name, value) in site {
+        call = call.header(name, value);
+    }
+    let answer = call.body(body).send_any().await;
+    assert!(!answer.headers.contains_key("set-cookie"), "{path} {site:?} sets a cookie");
+    answer.status
+}
+
+#[tokio::test]
+async fn no_page_of_another_site_signs_anybody_in_or_sends_forms_of_the_doors() {
+    let stack = Stack::start().await;
+    stack.sign_up("ines@northwind.example", "northwind", PASSWORD).await;
+    let mut asked = Browser::at(&stack, "/sign-in").await;
+    let other = stack.sign_up("tom@fabrikam.example", "fabrikam", PASSWORD).await;
+    let (_, token) = other.invite("ines@northwind.example", &[]).await;
+    stack.set_password(&token, "activate", PASSWORD).await;
+    let credentials = [("email", "ines@northwind.example"), ("password", PASSWORD)];
+    asked.submit("/sign-in", &credentials).await;
+    let choice = asked.form("/sign-in/organization").fields["choice"].clone();
+    let before = stack.contents().await;
+    let forms: [(&str, &[(&str, &str)]); 8] = [
+        ("/sign-in", &[credentials[0], credentials[1], ("org", "northwind")]),
+        ("/sign-in/organization", &[("choice", &choice), ("org", "northwind")]),
+        ("/sign-up", &[("first_name", "A"), ("last_name", "B"), ("email", "a@b.example"), ("org", "contoso")]),
+        ("/forgot-password", &[credentials[0]]),
+        ("/forgot-organization", &[credentials[0]]),
+        ("/activate", &[("token", "x")]),
+        ("/confirm", &[("token", "x")]),
+        ("/reset", &[("token", "x")]),
+    ];
+    for (path, fields) in forms {
+        for site in [
+            &[("sec-fetch-site", "cross-site"), ("origin", "https://evil.example")][..],
+            &[("sec-fetch-site", "same-site"), ("origin", PUBLIC_URL)],
+            &[("sec-fetch-site", "none")],
+            &[("origin", "https://evil.example")],
+            &[("origin", "null")],
+        ] {
+            assert_eq!(from_elsewhere(&stack, path, site, fields).await, 403, "{path} {site:?}");
+        }
+    }
+    assert_eq!(stack.contents().await, before);
+}
+
+#[tokio::test]
+async fn a_link_puts_no_session_into_a_browser() {
+    let stack = Stack::start().await;
+    let mal = stack.sign_up("mal@evil.example", "evilcorp", PASSWORD).await;
+    stack.sign_up("ines@northwind.example", "northwind", PASSWORD).await;
+    let ines = Browser::signed_in(&stack, "ines@northwind.example", PASSWORD).await;
+    let path = format!("/v1/auth/refresh/{}", mal.token);
+    let sets_cookie = async |headers: &[(&str, &str)]| {
+        let mut call = stack.request("GET", &path);
+        for (name, value) in headers {
+            call = call.header(name, value);
+        }
+        let answer = call.send().await;
+        assert_eq!(answer.status, 200, "the token is refreshed all the same");
+        answer.headers.contains_key("set-cookie")
+    };
+    let cookies = ines.cookies();
+    assert!(!sets_cookie(&[]).await, "an old browser says nothing of itself");
+    assert!(!sets_cookie(&[("cookie", &cookies)]).await);
+    assert!(!sets_cookie(&[("sec-fetch-site", "same-origin"), ("cookie", &cookies)]).await);
+    // Its own session goes on in the cookie, unless a browser goes there as to a page.
+    let own = format!("__Host-Authorization={}", mal.token);
+    assert!(sets_cookie(&[("sec-fetch-site", "same-origin"), ("cookie", &own)]).await);
+    let navigation = [("sec-fetch-site", "same-origin"), ("sec-fetch-mode", "navigate"), ("cookie", &own)];
+    assert!(!sets_cookie(&navigation).await);
+}
+
+#[tokio::test]
+async fn people_are_offered_what_their_roles_permit() {
+    let stack = Stack::start().await;
+    let admin = stack.sign_up("ines@northwind.example", "northwind", PASSWORD).await;
+    let mut ines = Browser::signed_in(&stack, "ines@northwind.example", PASSWORD).await;
+    ines.open("/api-keys/new").await;
+    ines.submit("/api-keys/new", &[("name", "of-ines"), ("expiry", "7")]).await;
+    ines.open("/api-keys").await;
+    let key = forms(&ines.page.text).into_iter().find(|form| form.action.ends_with("/state")).unwrap().action;
+    let key = key.trim_end_matches("/state").to_owned();
+    let mut browsers = Vec::new();
+    for (name, roles) in [
+        ("none", vec![]),
+        ("viewer", vec![domain::role::TENANT_VIEWER.uid]),
+        ("user-admin", vec![domain::role::TENANT_USER_ADMIN.uid]),
+    ] {
+        let email = format!("{name}@northwind.example");
+        let (_, token) = admin.invite(&email, &roles).await;
+        stack.set_password(&token, "activate", OTHER).await;
+        let mut browser = Browser::signed_in(&stack, &email, OTHER).await;
+        // Their own things are everybody's.
+        browser.open("/profile").await;
+        browser.shows("This session");
+        browser.submit("/profile/password", &[("current_password", PASSWORD)]).await;
+        browser.shows("This is not your password.");
+        browser.open("/api-keys/new").await;
+        browser.submit("/api-keys/new", &[("name", "mine"), ("expiry", "7")]).await;
+        assert_eq!(browser.page.status, 201);
+        browsers.push(browser);
+    }
+    let [nobody, viewer, manager] = &mut browsers[..] else { panic!("three") };
+    for page in ["/tenant/users", "/tenant/api-keys", "/tenant/settings", "/tenant/audit"] {
+        assert!(!nobody.page.text.contains(page), "{page}");
+    }
+    viewer.open("/tenant/api-keys").await;
+    viewer.shows("of-ines");
+    assert!(!viewer.page.text.contains(&key), "nothing that a viewer may not do: {}", viewer.page.text);
+    assert!(!viewer.page.text.contains("Add New API Key"));
+    viewer.open("/tenant/users").await;
+    assert!(!viewer.page.text.contains("Create User") && !viewer.page.text.contains("/reset"));
+    for page in [format!("{key}/edit"), format!("{key}/delete"), "/tenant/users/new".to_owned()] {
+        viewer.open(&page).await;
+        assert_eq!(viewer.page.status, 403, "{page}");
+        viewer.shows("Your roles do not permit this.");
+        viewer.shows("href=\"/profile\"");
+    }
+    manager.open("/tenant/users").await;
+    manager.shows("Create User");
+    manager.open("/tenant/users/new").await;
+    // A role that may do more than they is shown and cannot be given.
+    let admin = format!("value=\"{}\" disabled", domain::role::TENANT_ADMIN.uid);
+    manager.shows(&admin);
+    let names = [("first_name", "Mei"), ("last_name", "Lin"), ("email", "mei@northwind.example")];
+    manager.submit("/tenant/users/new", &names).await;
+    manager.shows("The invitation is on its way.");
+}
+
+#[tokio::test]
+async fn lists_keep_filters_and_pages_through_what_is_done_in_them() {
+    let stack = Stack::start().await;
+    let ines = stack.sign_up("ines@northwind.example", "northwind", PASSWORD).await;
+    let limits = format!("/v1/tenants/{}/resourceLimits", ines.tenant_uid().await);
+    let limit = json!({ "resources": [{ "kind": "apiKey", "limit": 100 }] });
+    assert_eq!(ines.call("PATCH", &limits, Some(limit)).await.status, 204);
+    for number in 0..27 {
+        let body =
+            json!({ "metadata": { "name": format!("key-{number:02}") }, "spec": { "expiry": crate::stack::LATER } });
+        assert_eq!(ines.call("POST", "/v1/apiKeys", Some(body)).await.status, 201);
+    }
+    let mut ines = Browser::signed_in(&stack, "ines@northwind.example", PASSWORD).await;
+    ines.open("/api-keys?status=active&sort=-name&page=2").await;
+    ines.shows("26 to 27 of 27");
+    let edit = ines.page.text.split("/edit?back=").nth(1).unwrap().split('"').next().unwrap().replace("&#38;", "&");
+    let key = ines.page.text.split("/edit?back=").next().unwrap().rsplit('/').next().unwrap().to_owned();
+    let edit = format!("/api-keys/{key}/edit?back={edit}");
+    ines.open(&edit).await;
+    ines.submit(&format!("/api-keys/{key}/edit"), &[("description", "kept its place")]).await;
+    assert!(ines.path.starts_with("/api-keys?status=active&sort=-name&page=2&note=saved"), "{}", ines.path);
+    ines.submit(&format!("/api-keys/{key}/state"), &[]).await;
+    assert!(ines.path.starts_with("/api-keys?status=active&sort=-name&page=2&note=revoked"), "{}", ines.path);
+    ines.shows("26 to 26 of 26");
+    ines.shows("Undo");
+    ines.submit(&format!("/api-keys/{key}/state"), &[]).await;
+    ines.shows("26 to 27 of 27");
+    // Beyond the last page is the last one.
+    ines.open("/api-keys?page=99").await;
+    ines.shows("26 to 27 of 27");
+    ines.open("/api-keys?page=x").await;
+    ines.shows("1 to 25 of 27");
+}
+
+#[tokio::test]
+async fn too_much_text_is_refused_before_it_is_read_or_repeated() {
+    let stack = Stack::start().await;
+    stack.sign_up("ines@northwind.example", "northwind", PASSWORD).await;
+    let mut ines = Browser::signed_in(&stack, "ines@northwind.example", PASSWORD).await;
+    for path in
+        ["/sign-in", "/forgot-password", "/sign-up", "/organization", "/tenant/settings/banner", "/api-keys/new"]
+    {
+        ines.send("POST", path, Some(format!("email={}", "\"".repeat(70_000)))).await;
+        assert_eq!(ines.page.status, 413, "{path}");
+        assert!(ines.page.text.len() < 20_000, "{path}");
+    }
+    ines.send("POST", "/organization", Some(format!("org={}", "x".repeat(60_000)))).await;
+    assert_eq!(ines.page.status, 413);
+    for path in ["/sign-in/", "//sign-in", "/api-keys/", "//"] {
+        ines.send("GET", path, None).await;
+        assert_eq!(ines.page.status, 404, "{path}: one address for one page");
+    }
 }

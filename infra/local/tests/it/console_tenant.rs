@@ -58,22 +58,22 @@ async fn every_section_of_the_settings_is_saved_by_itself_and_loses_nothing_when
 async fn what_is_saved_in_the_settings_holds() {
     let stack = Stack::start().await;
     let mut ines = ines(&stack).await;
-    for (section, filled, note) in [
-        ("password-policy", vec![("min_length", "20"), ("min_digits", "0")], "Password policy saved."),
-        ("session-timeout", vec![("session_minutes", "30")], "Session timeout applied."),
+    for (section, filled) in [
+        ("password-policy", vec![("min_length", "20"), ("min_digits", "0")]),
+        ("session-timeout", vec![("session_minutes", "30")]),
         (
             "banner",
             vec![("banner_enabled", "true"), ("banner_title", "Notice"), ("banner_message", "Be <b>kind</b>\r\nhere")],
-            "Message saved.",
         ),
-        ("sign-in-methods", vec![("google", "true")], "Sign-in methods saved."),
-        ("domains", vec![("domains", "northwind.example\r\n\r\nnorthwind.test\r\n")], "Domains saved."),
-        ("notices", vec![("notify_admins", "true")], "Expiry notices saved."),
-        ("limits", vec![("limit_apiKey", "1")], "Resource limits saved."),
+        ("sign-in-methods", vec![("google", "true")]),
+        ("domains", vec![("domains", "northwind.example\r\n\r\nnorthwind.test\r\n")]),
+        ("notices", vec![("notify_admins", "true")]),
+        ("limits", vec![("limit_apiKey", "1")]),
     ] {
         ines.open("/tenant/settings").await;
         ines.submit(&format!("/tenant/settings/{section}"), &filled).await;
-        ines.shows(note);
+        let (_, form) = ines.page.text.split_once(&format!("action=\"/tenant/settings/{section}\"")).unwrap();
+        assert!(form.split("</form>").next().unwrap().contains("<p>Saved.</p>"), "{section}: {form}");
     }
     for shown in [
         "value=\"20\"",
@@ -190,6 +190,9 @@ async fn a_person_changes_names_and_password_and_ends_sessions_elsewhere() {
         ines.submit("/profile/sessions/end", &[("uid", &form.fields["uid"])]).await;
         ines.shows("Session ended.");
     }
+    // Which by now has ended.
+    ines.submit("/profile/sessions/end", &[("uid", &ends[0].fields["uid"])]).await;
+    ines.shows("That session is over, or has moved on.");
     for browser in [&mut phone, &mut lost] {
         browser.open("/api-keys").await;
         assert!(browser.path.starts_with("/sign-in"), "{}", browser.path);
@@ -249,6 +252,11 @@ async fn sessions_of_others_and_dead_ones_are_out_of_reach() {
     let listed = third.call("GET", sessions, None).await;
     assert_eq!(listed.body["items"].as_array().unwrap().len(), 2, "{}", listed.text);
     drop(second);
+    // Guesses at the password are in the trail of the organization in which they are made.
+    let change = json!({ "emailId": INES, "currentPassword": OTHER, "newPassword": PASSWORD });
+    assert_eq!(third.call("PATCH", "/v1/users/password/change", Some(change)).await.status, 401);
+    let trail = third.call("GET", "/v1/audits?actionType=activity", None).await;
+    assert_eq!(trail.body["items"][0]["spec"]["actionMsg"], "Sign-in refused", "{}", trail.text);
     // Ending one's own is signing out.
     let own = listed.body["items"].as_array().unwrap().iter().find(|item| item["status"]["isCurrent"] == true).unwrap();
     let end = format!("{sessions}/{}", own["metadata"]["uid"].as_str().unwrap());
@@ -397,5 +405,72 @@ async fn a_script_in_every_text_field_stays_text() {
     {
         ines.open(path).await;
         check(&ines);
+    }
+}
+
+/// Whoever has stolen a session can go from one organization to the next, and start from a new session each time.
+#[tokio::test]
+async fn ending_all_other_sessions_ends_those_that_move_on_meanwhile() {
+    let stack = Stack::start().await;
+    stack.sign_up(INES, "northwind", PASSWORD).await;
+    stack.sign_up(INES, "fabrikam", PASSWORD).await;
+    for round in 0..8 {
+        let (mine, stolen, elsewhere) = (
+            stack.session(INES, PASSWORD, Some("northwind")).await,
+            stack.session(INES, PASSWORD, Some("northwind")).await,
+            stack.session(INES, PASSWORD, Some("fabrikam")).await,
+        );
+        let listed = mine.call("GET", "/v1/users/auth/sessions", None).await;
+        let orgs: Vec<_> =
+            listed.body["items"].as_array().unwrap().iter().map(|item| item["spec"]["orgName"].clone()).collect();
+        assert!(orgs.contains(&json!("fabrikam")) && orgs.contains(&json!("northwind")), "{}", listed.text);
+        assert_eq!(listed.body["items"][0]["status"]["isCurrent"], true);
+        let thief = tokio::spawn(async move {
+            let mut session = stolen;
+            for hop in 0.. {
+                let to = ["northwind", "fabrikam", "northwind"][(hop + round) % 3];
+                let answer = session.call("POST", &format!("/v1/auth/org/{to}/switch"), None).await;
+                match answer.body["Authorization"].as_str() {
+                    Some(token) => session.token = token.to_owned(),
+                    None => break,
+                }
+            }
+            session
+        });
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        // It may meet a switch in the same instant, and is then asked for again.
+        let ended = loop {
+            let ended = mine.call("DELETE", "/v1/users/auth/sessions", None).await;
+            if ended.status != 409 && ended.status != 503 {
+                break ended;
+            }
+        };
+        assert_eq!(ended.status, 200, "{}", ended.text);
+        let thief = thief.await.unwrap();
+        assert_eq!((thief.status().await, elsewhere.status().await, mine.status().await), (401, 401, 401));
+        let token = ended.body["Authorization"].as_str().unwrap().to_owned();
+        let next = crate::session::Session { stack: stack.clone(), token };
+        assert_eq!(next.status().await, 200);
+        let left = next.call("GET", "/v1/users/auth/sessions", None).await;
+        assert_eq!(left.body["items"].as_array().unwrap().len(), 1, "{}", left.text);
+    }
+    // Signing in goes on as ever, right after it too.
+    assert_eq!(stack.session(INES, PASSWORD, Some("fabrikam")).await.status().await, 200);
+}
+
+#[tokio::test]
+async fn a_formula_in_what_a_stranger_sends_stays_text_in_the_table() {
+    let stack = Stack::start().await;
+    let ines = stack.sign_up(INES, "northwind", PASSWORD).await;
+    let agent = "x;=HYPERLINK(\"http://evil.example\");\t@SUM(1); +1";
+    let body = json!({ "emailId": INES, "password": OTHER });
+    stack.request("POST", "/v1/auth/authenticate").header("user-agent", agent).json(&body).send().await;
+    let table = stack.request("GET", "/v1/audits").header("Authorization", &ines.token).header("accept", "text/csv");
+    let table = table.send_any().await.text;
+    let line = table.lines().find(|line| line.contains("evil.example")).unwrap();
+    assert!(line.contains("x;'=HYPERLINK(") && line.contains("; '+1"), "{line}");
+    for part in line.split([',', ';', '\t']) {
+        let cell = part.trim_matches([' ', '"']);
+        assert!(!cell.starts_with(['=', '+', '-', '@']), "{part} in {line}");
     }
 }
