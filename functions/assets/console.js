@@ -142,12 +142,14 @@ for (const select of all('select[data-search]')) {
   let chosen = select.selectedOptions[0];
   select.addEventListener('change', () => (chosen = select.selectedOptions[0]));
   input.addEventListener('keydown', (event) => event.key === 'Enter' && event.preventDefault());
-  input.addEventListener('input', () => {
+  const narrow = () => {
     const words = input.value.trim().toLowerCase();
     const found = options.filter((option) => option.text.toLowerCase().includes(words));
     none.text = found.length ? 'Choose a user' : 'No user matches';
     const stays = found.includes(chosen);
     select.replaceChildren(...(stays ? [] : [none]), ...found);
     select.value = stays ? chosen.value : '';
-  });
+  };
+  input.addEventListener('input', narrow);
+  input.addEventListener('change', narrow);
 }

@@ -182,6 +182,23 @@ impl Chromium {
         .await;
     }
 
+    /// Waits until the row of a table that is named so says this.
+    pub(crate) async fn row_shows(&self, name: &str, text: &str) {
+        let path = format!("//tbody/tr[th[starts-with(normalize-space(.), {})]]", quoted(name));
+        self.until(text, async || match self.client.find(Locator::XPath(&path)).await {
+            Ok(row) => row.text().await.is_ok_and(|shown| shown.contains(text)),
+            Err(_) => false,
+        })
+        .await;
+    }
+
+    /// Waits until so many things that this selects can be seen.
+    pub(crate) async fn shows_so_many(&self, count: usize, selector: &str) {
+        let script =
+            format!("return [...document.querySelectorAll('{selector}')].filter(it => it.checkVisibility()).length");
+        self.until(selector, async || self.run(&script).await == count).await;
+    }
+
     pub(crate) async fn is_at(&self, path: &str) {
         self.until(path, async || self.path().await.split(['?', '#']).next() == Some(path)).await;
     }

@@ -18,7 +18,7 @@ use crate::{
 const INES: &str = "ines@northwind.example";
 const TOM: &str = "tom@northwind.example";
 const DAY: Duration = Duration::from_hours(24);
-/// What a page may weigh with everything it loads, compressed.
+/// What a page may weigh with everything it loads, as it comes over the wire.
 const MAX_WEIGHT: u64 = 60 * 1024;
 
 /// A key that expires in so many days.
@@ -58,8 +58,8 @@ async fn northwind() -> Northwind {
         let uid = ines.call("POST", "/v1/users", Some(body)).await.body["uid"].as_str().unwrap().to_owned();
         if first != "Jonas" {
             stack.set_password(&stack.mailed_token(&email), "activate", OTHER).await;
-            others.push(uid);
         }
+        others.push(uid);
     }
     let disable = json!([{ "op": "replace", "path": "/status/isActive", "value": false }]);
     let expired = key(&site, &ines, "", "migration", "moved the old farm", 1).await;
@@ -78,6 +78,14 @@ async fn northwind() -> Northwind {
     key(&site, &ines, &others[0], "monitoring", "", 30).await;
     key(&site, &ines, &others[1], "reports", "every Monday", 75).await;
     ines.call("PATCH", &format!("/v1/users/{}", others[1]), Some(disable)).await;
+    // The first invitation has ended meanwhile.
+    let again = ines.call("PATCH", &format!("/v1/users/{}/password/reset", others[2]), None).await;
+    assert_eq!(again.status, 204, "{}", again.text);
+    // More than a page of them.
+    for number in 0..20 {
+        let user = if number < 15 { &others[0] } else { &tom };
+        key(&site, &ines, user, &format!("worker-{number:02}"), "", 100 + number).await;
+    }
     let tenant = ines.tenant_uid().await;
     let banner =
         json!({ "title": "Authorized use only", "Message": "What you do here is recorded.", "isEnabled": true });
@@ -86,6 +94,8 @@ async fn northwind() -> Northwind {
     let eve = stack.sign_up("eve@fabrikam.example", "fabrikam", PASSWORD).await;
     let (_, token) = eve.invite(INES, &[]).await;
     stack.set_password(&token, "activate", PASSWORD).await;
+    // She is signed in elsewhere too.
+    stack.session(INES, PASSWORD, Some("northwind")).await;
     Northwind { key: deploy, tom, site }
 }
 
@@ -128,14 +138,41 @@ impl Northwind {
         browser.open(&format!("/reset#{}", "A".repeat(43))).await;
         browser.shows("This link is not valid").await;
         visit("link-dead").await;
+        browser.open("/forgot-organization").await;
+        browser.fill("E-mail", TOM).await;
+        browser.press("Send the mail").await;
+        browser.shows("on their way").await;
+        visit("forgot-organization-sent").await;
+        browser.open("/organization").await;
+        browser.fill("Organization name", "northwnd").await;
+        browser.press("Continue").await;
+        browser.shows("There is no organization of this name.").await;
+        visit("organization-refused").await;
+        browser.open("/o/northwind").await;
+        browser.run("document.querySelector('form').noValidate = true").await;
+        browser.fill("E-mail", TOM).await;
+        browser.press("Sign in").await;
+        browser.shows("Confirm that you have read the message first.").await;
+        visit("sign-in-banner-refused").await;
         browser.open("/sign-up").await;
         browser.fill("First Name", "Ada").await;
         browser.fill("Last Name", "Nowak").await;
         browser.fill("E-mail", "ada@contoso.example").await;
-        browser.fill("Organization", "x").await;
+        browser.fill("Organization", "northwind").await;
         browser.press("Sign up").await;
-        browser.shows("Organization").await;
+        browser.shows("There is an organization of this name already.").await;
         visit("sign-up-refused").await;
+        browser.fill("Organization", "contoso").await;
+        browser.press("Sign up").await;
+        browser.shows("Check your mail").await;
+        visit("sign-up-sent").await;
+        browser.open(&self.site.mailed_link("ada@contoso.example")).await;
+        browser.shows("At least 12 characters").await;
+        visit("set-password-confirm").await;
+        browser.open(&self.site.mailed_link("jonas@northwind.example")).await;
+        browser.shows("Accept the invitation").await;
+        browser.shows("At least 12 characters").await;
+        visit("set-password-activate").await;
         browser.sign_in(INES, PASSWORD).await;
         browser.shows("Which one do you want to work in?").await;
         visit("choose-organization").await;
@@ -150,6 +187,9 @@ impl Northwind {
         browser.sign_in("mei@northwind.example", OTHER).await;
         browser.press("Add New API Key").await;
         visit("key-new").await;
+        browser.open("/tenant/settings").await;
+        browser.shows("Your roles do not permit this.").await;
+        visit("forbidden").await;
         browser.sign_in(INES, PASSWORD).await;
         browser.press("fabrikam").await;
         browser.shows("You have no API key yet").await;
@@ -158,6 +198,10 @@ impl Northwind {
         visit("user-menu").await;
         browser.press("Switch Tenant").await;
         visit("switch").await;
+        browser.open("/profile").await;
+        browser.shows("End all others").await;
+        visit("profile-of-two-organizations").await;
+        browser.open("/switch").await;
         browser.press("northwind").await;
         browser.shows("ci-deploy").await;
         visit("api-keys").await;
@@ -167,7 +211,11 @@ impl Northwind {
         browser.shows("Undo").await;
         visit("api-keys-revoked").await;
         browser.press("Undo").await;
-        browser.shows("API key re-activated.").await;
+        browser.shows("backup re-activated.").await;
+        browser.press("Actions for migration").await;
+        browser.press("Edit").await;
+        browser.shows("Expired on").await;
+        visit("key-edit-expired").await;
         browser.open("/api-keys?q=nothing").await;
         visit("api-keys-nothing-found").await;
         browser.open("/api-keys/new").await;
@@ -189,6 +237,8 @@ impl Northwind {
         }
         browser.open("/tenant/api-keys").await;
         visit("tenant-api-keys").await;
+        browser.open("/tenant/api-keys?page=2").await;
+        visit("tenant-api-keys-page-2").await;
         browser.open("/nowhere").await;
         visit("not-found").await;
     }
@@ -198,8 +248,16 @@ impl Northwind {
         visit("users").await;
         browser.press("Actions for Tom Berg").await;
         visit("users-menu").await;
+        browser.open("/tenant/users?q=nobody").await;
+        visit("users-nothing-found").await;
         browser.open("/tenant/users/new").await;
         visit("user-new").await;
+        browser.fill("First Name", "Tom").await;
+        browser.fill("Last Name", "Berg").await;
+        browser.fill("E-mail", TOM).await;
+        browser.press("Create User").await;
+        browser.shows("has a user of this address already").await;
+        visit("user-new-refused").await;
         for page in ["roles", "reset", "delete"] {
             browser.open(&format!("/tenant/users/{}/{page}", self.tom)).await;
             visit(&format!("user-{page}")).await;
@@ -210,8 +268,17 @@ impl Northwind {
         browser.run("document.getElementById('domain_list').form.requestSubmit()").await;
         browser.shows("Each line must be a domain").await;
         visit("settings-refused").await;
+        browser.open("/tenant/settings").await;
+        browser.run("const it = document.getElementById('min_length'); it.form.noValidate = true; it.value = 3; it.form.requestSubmit()").await;
+        browser.shows("Lengths lie between 6 and 128 characters").await;
+        visit("settings-policy-refused").await;
+        browser.open("/tenant/settings").await;
+        browser.press("Apply").await;
+        browser.shows("Saved.").await;
+        visit("settings-saved").await;
         for (name, path) in [
             ("audit", "/tenant/audit"),
+            ("audit-filtered", "/tenant/audit?resource_type=apiKey&action_type=create"),
             ("audit-empty", "/tenant/audit?end_date=2001-02-03"),
             ("audit-refused", "/tenant/audit?start_date=2026-03-04&end_date=2026-03-03"),
             ("profile", "/profile"),
@@ -219,6 +286,12 @@ impl Northwind {
             browser.open(path).await;
             visit(name).await;
         }
+        browser.fill("Current password", OTHER).await;
+        browser.fill("New password", "Meadow-2-bridge").await;
+        browser.fill("New password again", "Meadow-2-bridge").await;
+        browser.press("Change password").await;
+        browser.shows("This is not your password.").await;
+        visit("profile-refused").await;
     }
 }
 
@@ -232,7 +305,13 @@ async fn no_page_violates_wcag_or_runs_over_its_width() {
     northwind
         .tour(&browser, async |name| {
             pages += 1;
-            for (width, height, scheme) in [(1280, 900, "light"), (390, 844, "dark"), (320, 640, "light")] {
+            for (width, height, scheme) in [
+                (1280, 900, "light"),
+                (1280, 900, "dark"),
+                (390, 844, "light"),
+                (390, 844, "dark"),
+                (320, 640, "light"),
+            ] {
                 browser.looks(width, height, scheme).await;
                 let wide = browser.run("return document.documentElement.scrollWidth").await;
                 if wide.as_u64().unwrap() > u64::from(width) {
@@ -241,7 +320,9 @@ async fn no_page_violates_wcag_or_runs_over_its_width() {
                 if width == 320 {
                     continue;
                 }
-                browser.run(&axe).await;
+                if width == 1280 && scheme == "light" {
+                    browser.run(&axe).await;
+                }
                 let tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
                 let found =
                     browser.client.execute("return axe.run({ runOnly: arguments[0] })", vec![json!(tags)]).await;
@@ -257,7 +338,7 @@ async fn no_page_violates_wcag_or_runs_over_its_width() {
         })
         .await;
     assert!(violations.is_empty(), "{violations:#?}");
-    println!("{pages} pages, each wide and light, narrow and dark: no violation");
+    println!("{pages} pages, each wide and narrow, light and dark: no violation");
     browser.close().await;
 }
 
@@ -305,6 +386,20 @@ async fn every_action_of_every_page_is_reached_by_the_keyboard() {
                 }
             }
             browser.run("restore()").await;
+            // What is closed is opened by a key: one of each kind.
+            for kind in [".user-menu > summary", "tbody summary", ".disclosure > summary"] {
+                let focus =
+                    format!("const it = document.querySelector('{kind}'); it?.focus(); return it?.parentNode.open");
+                let Value::Bool(was_open) = browser.run(&focus).await else { continue };
+                for is_open in [!was_open, was_open] {
+                    browser.keys(&[Key::Enter]).await;
+                    if browser.run(&focus).await != is_open {
+                        faults.push(format!("{name} at {path}: Enter does not toggle {kind}"));
+                    }
+                }
+            }
+            // What was open is open for the next step.
+            browser.run("document.activeElement.blur(); restore()").await;
             reached += count;
         })
         .await;
@@ -313,37 +408,31 @@ async fn every_action_of_every_page_is_reached_by_the_keyboard() {
     browser.close().await;
 }
 
-/// Bytes of the page with all that it loads: as they are, and compressed.
+/// Bytes that the page and all that it loads took on their way, and what was not ours of it.
 const WEIGHT: &str = "
-    const of = async text => {
-      const packed = new Blob([text]).stream().pipeThrough(new CompressionStream('gzip'));
-      return [new Blob([text]).size, (await new Response(packed).arrayBuffer()).byteLength];
-    };
-    const others = performance.getEntriesByType('resource').map(entry => entry.name);
-    const texts = [document.documentElement.outerHTML];
-    for (const url of new Set(others)) texts.push(await (await fetch(url)).text());
-    let [plain, packed] = [0, 0];
-    for (const text of texts) { const [one, other] = await of(text); plain += one; packed += other; }
-    return [plain, packed, others.filter(url => !url.startsWith(location.origin))];";
+    const loaded = [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')];
+    const others = loaded.map(entry => entry.name).filter(url => !url.startsWith(location.origin));
+    return [loaded.reduce((sum, entry) => sum + entry.encodedBodySize, 0), loaded.length, others];";
 
 #[tokio::test]
 #[ignore = "needs chromedriver: the suite console runs it"]
 async fn every_page_is_light_and_loads_nothing_from_elsewhere() {
     let northwind = northwind().await;
     let browser = northwind.site.browser().await;
-    let mut heaviest = (0, 0, String::new());
+    let mut heaviest = (0, String::new());
     northwind
         .tour(&browser, async |name| {
-            let weight = browser.run(&format!("return (async () => {{ {WEIGHT} }})()")).await;
+            let weight = browser.run(WEIGHT).await;
             assert_eq!(weight[2], json!([]), "{name} loads from elsewhere");
-            let (plain, packed) = (weight[0].as_u64().unwrap(), weight[1].as_u64().unwrap());
-            assert!(packed <= MAX_WEIGHT, "{name} weighs {packed} bytes");
-            if packed > heaviest.1 {
-                heaviest = (plain, packed, name.to_owned());
+            assert!(weight[1].as_u64().unwrap() >= 3, "{name}: stylesheet and script count too: {weight}");
+            let bytes = weight[0].as_u64().unwrap();
+            assert!(bytes <= MAX_WEIGHT, "{name} weighs {bytes} bytes");
+            if bytes > heaviest.0 {
+                heaviest = (bytes, name.to_owned());
             }
         })
         .await;
-    println!("the heaviest page is {}: {} bytes, {} compressed", heaviest.2, heaviest.0, heaviest.1);
+    println!("the heaviest page is {}: {} bytes with all that it loads", heaviest.1, heaviest.0);
     browser.close().await;
 }
 
