@@ -344,21 +344,23 @@ async fn no_page_violates_wcag_or_runs_over_its_width() {
 
 /// What has to get the focus, and those of it that hide it.
 const FOCUSABLE: &str = "
-    const boxes = [...document.querySelectorAll('details')].map(box => [box, box.open, box.name]);
-    for (const [box] of boxes) { box.name = ''; box.open = true; }
+    const boxes = [...document.querySelectorAll('details')].map(box => [box, box.open]);
     const all = [...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, textarea, summary')];
-    const wanted = all.filter(it => it.checkVisibility() && !it.disabled);
+    const wanted = all.filter(it => (it.closest('details') || it.checkVisibility()) && !it.disabled);
     const [seen, hiding] = [new Set(), new Set()];
+    const walk = new AbortController();
     addEventListener('focusin', ({ target }) => {
       seen.add(target);
+      // As Enter does, which is tried below.
+      if (target.tagName === 'SUMMARY') target.parentNode.open = true;
       const outlines = [target, target.closest('.choice') || target].map(it => getComputedStyle(it).outlineStyle);
       if (outlines.every(style => style === 'none') && target.id !== 'main') hiding.add(target);
-    });
+    }, walk);
     document.activeElement.blur();
     // Of several that exclude each other one gets the focus, and arrows lead to the others.
     const isSeen = it => seen.has(it) || it.type === 'radio' && [...seen].some(other => other.name === it.name);
     const tags = list => list.map(it => it.outerHTML.slice(0, 120));
-    window.restore = () => boxes.forEach(([box, isOpen, name]) => { box.open = isOpen; box.name = name; });
+    window.restore = () => { walk.abort(); boxes.forEach(([box, isOpen]) => { box.open = isOpen; }); };
     window.focusReport = () => ({ missing: tags(wanted.filter(it => !isSeen(it))), hiding: tags([...hiding]) });
     return wanted.length;";
 
