@@ -147,7 +147,7 @@ async fn change(
             Action::Update,
             Resource::tenant(&after),
             "Settings changed",
-            format!("Changed: {setting}"),
+            format!("Changed: {}", in_words(setting)),
         )];
         match app.store.on_record(&record).replace_settings(&before, &after).await {
             Ok(()) => return Ok(audit::stated(http::no_content(), &record[0])),
@@ -157,6 +157,21 @@ async fn change(
         }
     }
     Err(ApiError::Conflict)
+}
+
+/// What people call a setting, which the wire names by the end of its path.
+fn in_words(setting: &str) -> &str {
+    match setting {
+        "authTokenSettings" => "session timeout",
+        "password/policy" => "password policy",
+        "loginBanner" => "login banner",
+        "sso/auth/providers" => "sign-in methods",
+        "apiKeys/notices" => "expiry notices",
+        "resourceLimits" => "resource limits",
+        "oidc/config" => "OpenID Connect provider",
+        "saml/config" => "SAML provider",
+        other => other,
+    }
 }
 
 /// Settings are the caller's own tenant's; the path says which only because the wire wants it so.

@@ -47,7 +47,12 @@ pub async fn handle(app: &App, request: Request) -> Result<Response, ApiError> {
         Action::Create,
         Resource::api_key(&key),
         "API key created",
-        format!("Key {} created for {}, until {}", key.name.as_str(), user.name(), key.expires_at),
+        format!(
+            "Key {} created for {}, until {}",
+            key.name.as_str(),
+            user.name(),
+            key.expires_at.day_and_time_in_words()
+        ),
     )];
     let notice = notice(app, &principal, &user, &key)?;
     let created = app.store.on_record(&record).create_api_key(&key, &value.digest(), limit, notice.as_ref()).await;

@@ -19,11 +19,11 @@ use crate::{
 
 /// Pictures that the README shows.
 const IN_README: [&str; 5] = [
-    "tenant-api-keys-1280-light",
+    "api-keys-1280-light",
     "key-created-1280-dark",
-    "settings-390-light",
-    "api-keys-390-dark",
     "sign-in-banner-390-light",
+    "set-password-390-dark",
+    "user-roles-390-light",
 ];
 
 /// The tests of these names, with a chromedriver.
@@ -63,6 +63,7 @@ pub(crate) fn screenshots(for_readme: bool) -> Result<(), Failure> {
     println!("{} pictures in {}", fs::read_dir(&folder)?.count(), shown(&folder));
     if for_readme {
         let shown_there = root().join("infra/screenshots");
+        let _ = fs::remove_dir_all(&shown_there);
         fs::create_dir_all(&shown_there)?;
         for name in IN_README {
             fs::copy(folder.join(format!("{name}.png")), shown_there.join(format!("{name}.png")))?;
