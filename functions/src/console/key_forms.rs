@@ -9,6 +9,7 @@ use super::{
     Console, Refusal,
     api::{Call, text},
     expiry::{self, Expiry},
+    fields::{Field, KeyTexts},
     html,
     keys::{Row, UserChoice, Whose, all_users},
     page,
@@ -23,12 +24,7 @@ struct New {
     page: Shell,
     back_url: String,
     back_label: &'static str,
-    name: String,
-    has_name_error: bool,
-    name_error: String,
-    description: String,
-    has_description_error: bool,
-    description_error: String,
+    texts: KeyTexts,
     show_user: bool,
     has_user_error: bool,
     users: Vec<UserChoice>,
@@ -60,12 +56,7 @@ pub(super) async fn new(console: Console<'_>, session: &Session) -> Result<Respo
     let mut form = New {
         page: session.shell("Add New API Key"),
         back_label: whose.label(),
-        name: sent.text("name"),
-        has_name_error: false,
-        name_error: String::new(),
-        description: sent.text("description"),
-        has_description_error: false,
-        description_error: String::new(),
+        texts: KeyTexts::of(&sent),
         show_user,
         has_user_error: false,
         users: if show_user { all_users(console, session, &user).await? } else { Vec::new() },
@@ -85,7 +76,7 @@ pub(super) async fn new(console: Console<'_>, session: &Session) -> Result<Respo
         }
     };
     let body = json!({
-        "metadata": { "name": form.name, "annotations": { "description": form.description } },
+        "metadata": { "name": form.texts.name.value, "annotations": { "description": form.texts.description.value } },
         "spec": { "userUid": if show_user { user.clone() } else { String::new() }, "expiry": expires_at },
     });
     match Call::new("POST /v1/apiKeys").by(&session.token).body(body).send(console).await {
@@ -98,7 +89,7 @@ pub(super) async fn new(console: Console<'_>, session: &Session) -> Result<Respo
             let page = Created {
                 page: shell,
                 user_name: user_name.unwrap_or_else(|| form.page.person_name.clone()),
-                key_name: form.name,
+                key_name: form.texts.name.value,
                 curl_line: format!("curl -X POST -H 'ApiKey: {api_key}' {url}/v1/auth/authenticate"),
                 api_key,
                 expiry_text: expiry::in_words(expires_at, now),
@@ -109,8 +100,7 @@ pub(super) async fn new(console: Console<'_>, session: &Session) -> Result<Respo
         Err(error) => {
             let words = in_words(&error);
             match &error {
-                ApiError::Name(_) | ApiError::DuplicateName => (form.has_name_error, form.name_error) = (true, words),
-                ApiError::Annotations(_) => (form.has_description_error, form.description_error) = (true, words),
+                error if form.texts.take(error) => {}
                 ApiError::UserNotFound | ApiError::MoreThanHeld | ApiError::Pending => {
                     (form.has_user_error, form.user_error) = (true, words);
                 }
@@ -132,12 +122,7 @@ struct Edit {
     key_tail: String,
     user_name: String,
     status_label: &'static str,
-    name: String,
-    has_name_error: bool,
-    name_error: String,
-    description: String,
-    has_description_error: bool,
-    description_error: String,
+    texts: KeyTexts,
     expiry: Expiry,
 }
 
@@ -155,19 +140,18 @@ pub(super) async fn edit(console: Console<'_>, session: &Session, uid: &str) -> 
     if !key.can_edit {
         return Err(Refusal::Error(ApiError::Forbidden(Permission::ApiKeyUpdate)));
     }
-    let typed = |name: &str, stored: &str| if console.is_post() { sent.text(name) } else { stored.to_owned() };
+    let texts = if console.is_post() {
+        KeyTexts::of(&sent)
+    } else {
+        KeyTexts { name: Field::new(key.name), description: Field::new(key.description) }
+    };
     let chosen = if sent.has("expiry") { sent.text("expiry") } else { expiry::KEEP.to_owned() };
     let expiry = Expiry::new(&chosen, sent.text("expires_on"), Some(key.expires_at), now);
     let mut form = Edit {
         page: session.shell("Edit API Key"),
         back_label: whose.label(),
         action: format!("/api-keys/{uid}/edit"),
-        name: typed("name", &key.name),
-        has_name_error: false,
-        name_error: String::new(),
-        description: typed("description", &key.description),
-        has_description_error: false,
-        description_error: String::new(),
+        texts,
         key_tail: key.key_tail,
         user_name: key.user_name,
         status_label: key.status_label,
@@ -185,7 +169,7 @@ pub(super) async fn edit(console: Console<'_>, session: &Session, uid: &str) -> 
         }
     };
     let body = json!({
-        "metadata": { "name": form.name, "annotations": { "description": form.description } },
+        "metadata": { "name": form.texts.name.value, "annotations": { "description": form.texts.description.value } },
         "spec": { "expiry": expires_at },
     });
     match Call::new("PUT /v1/apiKeys/{uid}").parameter("uid", uid).by(&session.token).body(body).send(console).await {
@@ -193,8 +177,7 @@ pub(super) async fn edit(console: Console<'_>, session: &Session, uid: &str) -> 
         Err(error) => {
             let words = in_words(&error);
             match &error {
-                ApiError::Name(_) | ApiError::DuplicateName => (form.has_name_error, form.name_error) = (true, words),
-                ApiError::Annotations(_) => (form.has_description_error, form.description_error) = (true, words),
+                error if form.texts.take(error) => {}
                 ApiError::ApiKey(_) => form.expiry.fail(words),
                 ApiError::Unauthorized(_) => return Err(error.into()),
                 _ => form.page.fail(words),

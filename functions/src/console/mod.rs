@@ -13,6 +13,7 @@ mod audit;
 mod choice;
 mod door;
 mod expiry;
+mod fields;
 mod key_forms;
 mod keys;
 mod page;

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::{
     Console, Refusal,
     api::{Call, text, time},
+    fields::{Field, Names},
     html, page,
     session::{Session, Shell, signed_in},
     set_password::{Rule, rules},
@@ -80,12 +81,8 @@ fn device(user_agent: &str) -> String {
 #[template(path = "console/profile.html")]
 struct Profile {
     page: Shell,
-    first_name: String,
-    has_first_name_error: bool,
-    first_name_error: String,
-    last_name: String,
-    has_last_name_error: bool,
-    last_name_error: String,
+    names: Names,
+    names_are_own: bool,
     roles_text: String,
     has_current_password_error: bool,
     current_password_error: String,
@@ -112,12 +109,8 @@ async fn profile(console: Console<'_>, session: &Session) -> Result<Profile, Ref
     let mut shell = session.shell("My Profile").flash(&console.form(), "");
     shell.nav_profile = true;
     Ok(Profile {
-        first_name: session.first_name(),
-        has_first_name_error: false,
-        first_name_error: String::new(),
-        last_name: session.last_name(),
-        has_last_name_error: false,
-        last_name_error: String::new(),
+        names: Names { first: Field::new(session.first_name()), last: Field::new(session.last_name()) },
+        names_are_own: true,
         roles_text: if held.is_empty() { "none".to_owned() } else { held.join(", ") },
         has_current_password_error: false,
         current_password_error: String::new(),
@@ -140,9 +133,8 @@ async fn policy(console: Console<'_>, email: &str) -> Result<PasswordPolicy, Api
 }
 
 pub(super) async fn set_names(console: Console<'_>, session: &Session) -> Result<Response, Refusal> {
-    let sent = console.form();
-    let (first_name, last_name) = (sent.text("first_name"), sent.text("last_name"));
-    let body = json!({ "spec": { "firstName": first_name, "lastName": last_name } });
+    let mut names = Names::of(&console.form());
+    let body = json!({ "spec": { "firstName": names.first.value, "lastName": names.last.value } });
     let call = Call::new("PUT /v1/users/{uid}").parameter("uid", &session.uid()).by(&session.token).body(body);
     let error = match call.send(console).await {
         Ok(_) => return Ok(page::redirect(&page::with_note(URL, "saved", ""))),
@@ -150,15 +142,10 @@ pub(super) async fn set_names(console: Console<'_>, session: &Session) -> Result
         Err(error) => error,
     };
     let mut form = profile(console, session).await?;
-    (form.first_name, form.last_name) = (first_name, last_name);
-    let words = in_words(&error);
-    match &error {
-        ApiError::PersonName { field: "spec.firstName" } => {
-            (form.has_first_name_error, form.first_name_error) = (true, words);
-        }
-        ApiError::PersonName { .. } => (form.has_last_name_error, form.last_name_error) = (true, words),
-        _ => form.page.fail(words),
+    if !names.take(&error) {
+        form.page.fail(in_words(&error));
     }
+    form.names = names;
     Ok(html(error.status_and_code().0, &form))
 }
 

@@ -8,6 +8,7 @@ use super::{
     Console,
     api::Call,
     door::{Door, check_origin},
+    fields::Names,
     html,
     words::in_words,
 };
@@ -19,12 +20,8 @@ struct SignUp {
     page: Door,
     is_sent: bool,
     sent_text: String,
-    first_name: String,
-    has_first_name_error: bool,
-    first_name_error: String,
-    last_name: String,
-    has_last_name_error: bool,
-    last_name_error: String,
+    names: Names,
+    names_are_own: bool,
     email: String,
     has_email_error: bool,
     email_error: String,
@@ -40,8 +37,8 @@ pub(super) async fn sign_up(console: Console<'_>) -> Result<Response, ApiError> 
     let sent = console.form();
     let mut form = SignUp {
         page: Door::new("Sign up"),
-        first_name: sent.text("first_name"),
-        last_name: sent.text("last_name"),
+        names: Names::of(&sent),
+        names_are_own: true,
         email: sent.text("email"),
         org: sent.text("org"),
         ..SignUp::default()
@@ -51,7 +48,8 @@ pub(super) async fn sign_up(console: Console<'_>) -> Result<Response, ApiError> 
     }
     check_origin(console)?;
     let body = json!({
-        "firstName": form.first_name, "lastName": form.last_name, "emailId": form.email, "orgName": form.org,
+        "firstName": form.names.first.value, "lastName": form.names.last.value, "emailId": form.email,
+        "orgName": form.org,
     });
     let Err(error) = Call::new("POST /v1/tenants/signup").body(body).send(console).await else {
         "Check your mail".clone_into(&mut form.page.title);
@@ -62,10 +60,7 @@ pub(super) async fn sign_up(console: Console<'_>) -> Result<Response, ApiError> 
     };
     let words = in_words(&error);
     match &error {
-        ApiError::PersonName { field: "firstName" } => {
-            (form.has_first_name_error, form.first_name_error) = (true, words);
-        }
-        ApiError::PersonName { .. } => (form.has_last_name_error, form.last_name_error) = (true, words),
+        error if form.names.take(error) => {}
         ApiError::Email(_) => (form.has_email_error, form.email_error) = (true, words),
         ApiError::OrgName(_) | ApiError::OrgNameTaken => (form.has_org_error, form.org_error) = (true, words),
         error => form.page = form.page.error(error),

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::{
     Console, Refusal,
     api::{Call, text, time},
+    fields::Names,
     html,
     page::{self, Choice},
     session::{Session, Shell},
@@ -191,12 +192,8 @@ fn check(session: &Session, permission: Permission) -> Result<(), ApiError> {
 #[template(path = "console/user_new.html")]
 struct New {
     page: Shell,
-    first_name: String,
-    has_first_name_error: bool,
-    first_name_error: String,
-    last_name: String,
-    has_last_name_error: bool,
-    last_name_error: String,
+    names: Names,
+    names_are_own: bool,
     email: String,
     has_email_error: bool,
     email_error: String,
@@ -214,8 +211,7 @@ pub(super) async fn new(console: Console<'_>, session: &Session) -> Result<Respo
     }
     let mut form = New {
         page: session.shell("Create User"),
-        first_name: sent.text("first_name"),
-        last_name: sent.text("last_name"),
+        names: Names::of(&sent),
         email: sent.text("email"),
         roles,
         ..New::default()
@@ -225,7 +221,7 @@ pub(super) async fn new(console: Console<'_>, session: &Session) -> Result<Respo
         return Ok(html(StatusCode::OK, &form));
     }
     let body = json!({ "spec": {
-        "firstName": form.first_name, "lastName": form.last_name, "emailId": form.email,
+        "firstName": form.names.first.value, "lastName": form.names.last.value, "emailId": form.email,
         "roles": sent.list("roles").collect::<Vec<_>>(),
     } });
     let error = match Call::new("POST /v1/users").by(&session.token).body(body).send(console).await {
@@ -235,10 +231,7 @@ pub(super) async fn new(console: Console<'_>, session: &Session) -> Result<Respo
     };
     let words = in_words(&error);
     match &error {
-        ApiError::PersonName { field: "spec.firstName" } => {
-            (form.has_first_name_error, form.first_name_error) = (true, words);
-        }
-        ApiError::PersonName { .. } => (form.has_last_name_error, form.last_name_error) = (true, words),
+        error if form.names.take(error) => {}
         ApiError::Email(_) | ApiError::UserAlreadyExists => (form.has_email_error, form.email_error) = (true, words),
         ApiError::RoleNotFound | ApiError::MoreThanHeld => (form.has_roles_error, form.roles_error) = (true, words),
         _ => form.page.fail(words),

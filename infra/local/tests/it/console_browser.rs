@@ -281,7 +281,7 @@ async fn a_key_at_its_end_is_re_activated_only_with_more_time() {
         let call = site.stack.request("GET", "/v1/users/me").header("ApiKey", value.as_str().unwrap());
         call.send().await.status
     };
-    site.stack.advance(left - seconds);
+    site.stack.advance(left.checked_sub(seconds).unwrap());
     assert_eq!(check().await, 200);
     browser.sign_in(INES, PASSWORD).await;
     browser.row_shows("short", "Active").await;
