@@ -24,12 +24,16 @@ if (current) strip.scrollLeft = current.offsetLeft - strip.clientWidth / 2 + cur
 
 // What has just happened is told once, and not again when the page is loaded anew.
 const address = new URL(location.href);
-for (const name of ['note', 'to', 'saved']) address.searchParams.delete(name);
+for (const name of ['note', 'to', 'undo', 'saved']) address.searchParams.delete(name);
 if (address.search !== location.search) history.replaceState(null, '', address);
 
 // A live region speaks of changes only, so what the page came with is put in once more.
 const flash = one('.flash .note p');
 if (flash) setTimeout(() => flash.replaceChildren(flash.textContent), 300);
+
+// What is shown once is an answer to a form: going back to it, or loading it anew, leads to the list instead.
+const done = one('[data-done]');
+if (done) history.replaceState(null, '', done.href);
 
 // Straight to what has to be corrected.
 one('[aria-invalid=true]')?.focus();

@@ -90,7 +90,22 @@ async fn by_password(app: &App, signer: &Signer, request: &Request, body: Body) 
             }
             let hash = person.password_hash.as_deref().unwrap_or_default();
             let proof = Proof::Password { address: address.canonical(), hash, used: None };
-            sign_in::answer(app, signer, request, user, proof).await
+            match sign_in::answer(app, signer, request, user, proof).await {
+                Err(ApiError::InvalidCredentials) => {}
+                done => return done,
+            }
+            // The user was signed out everywhere at this moment, perhaps; if the password is still the same, it is right.
+            let again = app.store.user(user.tenant, user.uid).await?.filter(|user| user.is_active);
+            let done = match &again {
+                Some(user) => sign_in::answer(app, signer, request, user, proof).await,
+                None => Err(ApiError::InvalidCredentials),
+            };
+            if let Err(ApiError::InvalidCredentials) = &done {
+                let org = Some(&tenant.org_name);
+                person::note_refusal(app, request, &address, &person, org, "Password or user changed meanwhile")
+                    .await?;
+            }
+            done
         }
         several => {
             let organizations = several.iter().map(|(tenant, _)| organizations::Organization::new(app, tenant));

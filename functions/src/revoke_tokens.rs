@@ -90,6 +90,7 @@ fn ended(app: &App, claims: &Claims) -> Session {
         last_used_at: domain::Timestamp::from_secs(claims.auth_time),
         revoked_at: Some(app.clock.now()),
         ends_at: claims.session_ends_at(),
+        sign_outs: 0,
     }
 }
 

@@ -6,7 +6,7 @@ use domain::{
     EmailAddress, Principal, SessionUid, Tenant, Timestamp, TokenUid, User, UserUid,
     audit::{Action, Means, Record, Resource},
     principal::Credential,
-    session::{self, Device, Session},
+    session::{Device, Session},
     token::{Claims, SignIn},
 };
 use lambda_http::http::header;
@@ -137,7 +137,7 @@ impl Asking {
         let mut living = Vec::new();
         for (tenant, user) in person::active_memberships(app, &self.person).await? {
             for (session, device) in app.store.sessions_of_user(user.uid).await? {
-                if session.is_alive(user.signed_out_at, tenant.idle_minutes, now) {
+                if session.is_alive(user.sign_outs, tenant.idle_minutes, now) {
                     living.push(Living { session, device, tenant: tenant.clone(), user: user.clone() });
                 }
             }
@@ -215,8 +215,9 @@ async fn end_others(app: &App, signer: &Signer, request: Request) -> Result<Resp
     let answer = token_answer::answer(app, &request, &token, &claims)?;
     let next = Session {
         uid: sign_in.session,
-        created_at: session::begins_at(Some(session::signed_out_at(now)), now),
+        created_at: now,
         last_used_at: now,
+        sign_outs: user.sign_outs + 1,
         ..before.clone()
     };
     let record = |membership: &Membership| -> Record {
@@ -230,7 +231,15 @@ async fn end_others(app: &App, signer: &Signer, request: Request) -> Result<Resp
         let resource = Resource::member(membership.user, email);
         trail.record_about(membership.user, Action::Activity, resource, what, format!("{what}: {email}"))
     };
-    let records: Vec<Record> = asking.person.accepted().map(record).collect();
+    let mut records: Vec<Record> = asking.person.accepted().map(record).collect();
+    let resource = Resource::session(next.uid);
+    let content = format!("{} goes on in a session of its own", user.name());
+    records.push(audit::Trail::of(app, &request, &asking.principal).record(
+        Action::Activity,
+        resource,
+        "Signed in",
+        content,
+    ));
     let users: Vec<UserUid> = person::users_of(&asking.person);
     let device = sign_in::device(&request);
     app.store.on_record(&records).end_other_sessions(&next, &device, before, user, &users, now).await?;

@@ -50,10 +50,15 @@ pub(crate) async fn answer(
         uid: sign_in.session,
         tenant: user.tenant,
         user: user.uid,
-        created_at: session::begins_at(user.signed_out_at, now),
+        created_at: now,
         last_used_at: now,
         revoked_at: None,
         ends_at,
+        // By a session of the same user: as that was when it was let in.
+        sign_outs: match proof {
+            Proof::Session { user: source, .. } if source.uid == user.uid => source.sign_outs,
+            _ => user.sign_outs,
+        },
     };
     let device = device(request);
     let (means, how) = match proof {

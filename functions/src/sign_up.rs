@@ -106,7 +106,7 @@ async fn activate(app: &App, request: Request) -> Result<Response, ApiError> {
         created_at: app.clock.now(),
         login_mode: sign_up.login_mode,
         last_sign_in: None,
-        signed_out_at: None,
+        sign_outs: 0,
     };
     let project = Project { uid: ProjectUid::from_bytes(app.entropy.uid()), name: DEFAULT_PROJECT.to_owned() };
     let next = OneTime { purpose: Purpose::Activate { tenant: tenant.uid, user: admin.uid }, ..once.clone() };

@@ -7,7 +7,7 @@ use std::{io::Write as _, sync::LazyLock};
 
 use flate2::{Compression, write::GzEncoder};
 use lambda_http::{
-    Body,
+    Body, RequestExt as _,
     http::{HeaderValue, header},
 };
 use ring::digest::{SHA256, digest};
@@ -18,6 +18,8 @@ use crate::{
 };
 
 const CACHE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+/// Of a version that this instance does not have: during a deployment another one answers.
+const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 
 struct Asset {
     name: &'static str,
@@ -63,6 +65,7 @@ pub(super) fn answer(request: &Request, name: &str) -> Result<Response, ApiError
     }
     headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(asset.kind));
-    headers.insert(header::CACHE_CONTROL, CACHE);
+    let is_this_version = request.query_string_parameters().first("v") == asset.url.rsplit('=').next();
+    headers.insert(header::CACHE_CONTROL, if is_this_version { CACHE } else { NO_CACHE });
     Ok(response)
 }

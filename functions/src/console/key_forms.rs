@@ -236,7 +236,8 @@ pub(super) async fn set_state(console: Console<'_>, session: &Session, uid: &str
     let is_active = sent.flag("is_active")?;
     let call = Call::new("PUT /v1/apiKeys/{uid}/state").parameter("uid", uid).by(&session.token);
     let to = match call.body(json!({ "isActive": is_active })).send(console).await {
-        Ok(_) => page::with_note(&back, if is_active { "activated" } else { "revoked" }, uid),
+        Ok(_) if is_active => page::with_note(&back, "activated", uid),
+        Ok(_) => page::with_undo(&page::with_note(&back, "revoked", uid), &session.mark(uid)),
         Err(ApiError::NotFound) => page::with_note(&back, "gone", ""),
         Err(ApiError::ApiKey(_)) => page::with_note(&back, "expired", uid),
         Err(error) => return Err(error.into()),

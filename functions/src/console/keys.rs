@@ -79,6 +79,8 @@ pub(super) struct Row {
     pub(super) user_name: String,
     pub(super) expires_at: Timestamp,
     expires_on: String,
+    /// To the minute, for whoever points at it.
+    expires_exactly: String,
     is_urgent: bool,
     is_soon: bool,
     expires_in: String,
@@ -86,6 +88,7 @@ pub(super) struct Row {
     pub(super) status_label: &'static str,
     used_at: Timestamp,
     pub(super) last_use: String,
+    last_use_exactly: String,
     pub(super) can_edit: bool,
     can_revoke: bool,
     can_reactivate: bool,
@@ -116,6 +119,7 @@ impl Row {
             user_name: format!("{} {}", text(&user["firstName"]), text(&user["lastName"])).trim().to_owned(),
             expires_at,
             expires_on: expires_at.day_in_short(),
+            expires_exactly: expires_at.day_and_time_in_words(),
             is_urgent: is_active && expires_at <= now + URGENT,
             is_soon: is_active && expires_at > now + URGENT && expires_at <= now + SOON,
             expires_in: page::relative(expires_at, now),
@@ -129,6 +133,7 @@ impl Row {
             },
             used_at: time(last_use),
             last_use: if last_use.is_null() { "never".to_owned() } else { page::relative(time(last_use), now) },
+            last_use_exactly: if last_use.is_null() { String::new() } else { time(last_use).day_and_time_in_words() },
             can_edit: may_change,
             can_revoke: may_change && is_active,
             can_reactivate: may_change && is_revoked,
@@ -204,7 +209,7 @@ pub(super) async fn list(console: Console<'_>, session: &Session, whose: Whose) 
     let named = rows.iter().find(|row| row.uid == query.text("to"));
     let mut shell = session.shell(whose.label()).flash(&query, named.map_or("", |row| &row.name));
     let undo_action =
-        named.filter(|row| row.can_reactivate && query.text("note") == "revoked").map(|row| row.state_url.clone());
+        named.filter(|row| row.can_reactivate && session.has_done(&query, &row.uid)).map(|row| row.state_url.clone());
     let users = match whose {
         Whose::All if session.may("user.list") => all_users(console, session, &user).await?,
         Whose::All => users_of(&rows, &user),

@@ -63,10 +63,12 @@ pub async fn handle(app: &App, signer: &Signer, request: Request) -> Result<Resp
     let console = Console { app, signer, request: &request };
     // Before anything of it is read, since a form comes back with what was typed.
     let bytes: &[u8] = request.body();
-    if bytes.len() > http::MAX_BODY_BYTES {
-        return Ok(door::error(console, &ApiError::BodyTooLarge));
-    }
-    match Box::pin(console.answer(&path)).await {
+    let answer = if bytes.len() > http::MAX_BODY_BYTES {
+        Err(Refusal::Error(ApiError::BodyTooLarge))
+    } else {
+        Box::pin(console.answer(&path)).await
+    };
+    match answer {
         Ok(answer) => Ok(answer),
         Err(Refusal::SignIn) => Ok(console.to_sign_in()),
         // Programs that have lost their way are told so in their language.
@@ -266,9 +268,8 @@ impl Console<'_> {
     }
 
     fn path_and_query(self) -> String {
-        let path = self.request.raw_http_path();
-        let query = Form::of(self.request).query_but_notes();
-        if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
+        let query = Form::of(self.request).into_query();
+        page::without_notes(&format!("{}?{query}", self.request.raw_http_path()))
     }
 
     /// Path and query of our own page that a form was sent from, if the browser tells it.
@@ -276,7 +277,7 @@ impl Console<'_> {
         let referrer = self.request.headers().get(header::REFERER).and_then(|referrer| referrer.to_str().ok());
         let path = referrer.and_then(|referrer| referrer.strip_prefix(&*self.app.settings.public_url));
         // That of a form alone cannot be asked for.
-        path.filter(|path| page::is_page(path)).unwrap_or_default().to_owned()
+        path.filter(|path| page::is_page(path)).map(page::without_notes).unwrap_or_default()
     }
 }
 

@@ -31,6 +31,11 @@ impl Form {
         if request.method() == Method::POST { Self::of(request) } else { Self(Vec::new()) }
     }
 
+    /// As it stands in addresses.
+    pub(super) fn into_query(self) -> String {
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(self.0).finish()
+    }
+
     pub(super) fn text(&self, name: &str) -> String {
         self.list(name).next().unwrap_or_default().to_owned()
     }
@@ -53,18 +58,21 @@ impl Form {
         }
     }
 
-    /// All of it, but for what pages say of what has just happened.
-    pub(super) fn query_but_notes(&self) -> String {
-        let pairs = self.0.iter().filter(|(name, _)| !["note", "to"].contains(&name.as_str()));
-        form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
-    }
-
     /// A page of ours to go on to; anything else leads to `default`. Not even another address of ours, since some of the
     /// API's do something when a browser goes to them.
     pub(super) fn own_path(&self, name: &str, default: &str) -> String {
         let path = self.text(name);
-        if is_page(&path) { path } else { default.to_owned() }
+        if is_page(&path) { without_notes(&path) } else { default.to_owned() }
     }
+}
+
+/// The address of a page, but for what it says of what has just happened.
+pub(super) fn without_notes(address: &str) -> String {
+    let Some((path, query)) = address.split_once('?') else { return address.to_owned() };
+    let pairs = form_urlencoded::parse(query.as_bytes());
+    let pairs = pairs.filter(|(name, _)| !["note", "to", "undo", "saved"].contains(&&**name));
+    let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+    if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
 }
 
 /// Whether an address is one of the pages that people who are signed in can go to.
@@ -112,6 +120,11 @@ impl Choice {
     pub(super) fn all(choices: &[(&'static str, &'static str)], selected: &str) -> Vec<Self> {
         choices.iter().map(|&(value, label)| Self { value, label, is_selected: value == selected }).collect()
     }
+}
+
+/// The same, with an offer to take it back.
+pub(super) fn with_undo(address: &str, mark: &str) -> String {
+    format!("{address}&{}", query(&[("undo", mark)]))
 }
 
 /// The part of a list that a page shows.

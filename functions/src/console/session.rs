@@ -102,6 +102,16 @@ impl Session {
         hex::encode(&digest(&SHA256, format!("form of {} in {}", self.sid, self.secret).as_bytes()).as_ref()[..16])
     }
 
+    /// By what a page knows that this session has just done something to this thing: anybody can make an address.
+    pub(super) fn mark(&self, uid: &str) -> String {
+        hex::encode(&digest(&SHA256, format!("{} has done {uid}", self.csrf()).as_bytes()).as_ref()[..8])
+    }
+
+    /// Whether the address says so of this thing.
+    pub(super) fn has_done(&self, query: &Form, uid: &str) -> bool {
+        query.text("undo").as_bytes().ct_eq(self.mark(uid).as_bytes()).into()
+    }
+
     /// The answer, with the new token if there is one.
     pub(super) fn renew(&self, mut answer: Response) -> Response {
         if answer.headers().contains_key(header::SET_COOKIE) {

@@ -1,7 +1,7 @@
 //! The people of the tenant: who they are, inviting, disabling and removing them, and their roles.
 
 use askama::Template;
-use domain::{Permission, role};
+use domain::{Permission, RoleUid, role};
 use lambda_http::http::StatusCode;
 use serde_json::{Value, json};
 
@@ -74,12 +74,19 @@ impl Row {
     fn new(console: Console<'_>, session: &Session, user: &Value) -> Self {
         let uid = text(&user["metadata"]["uid"]);
         let signed_in = time(&user["status"]["lastSignIn"]);
-        let held = user["spec"]["roles"].as_array().into_iter().flatten();
-        let held: Vec<&str> = held.filter_map(|role| Some(role::find(role.as_str()?.parse().ok()?)?.name)).collect();
         let is_invited = user["status"]["isPending"] == true;
         let is_active = user["status"]["isActive"] == true && !is_invited;
         let is_self = uid == session.uid();
-        let may_change = session.may("user.update");
+        let roles: Vec<RoleUid> = user["spec"]["roles"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|uid| uid.as_str()?.parse().ok())
+            .collect();
+        // Nobody changes one who may do more than they.
+        let is_within = role::permissions(&roles).iter().all(|permission| session.may(permission.as_str()));
+        let may_change = session.may("user.update") && is_within;
+        let held: Vec<&str> = roles.iter().filter_map(|uid| Some(role::find(*uid)?.name)).collect();
         Self {
             name: text(&user["metadata"]["name"]),
             email: text(&user["spec"]["emailId"]),
@@ -101,7 +108,7 @@ impl Row {
             can_edit: may_change,
             can_disable: may_change && is_active && !is_self,
             can_enable: may_change && !is_active && !is_invited && !is_self,
-            can_delete: session.may("user.delete") && !is_self,
+            can_delete: session.may("user.delete") && is_within && !is_self,
             keys_url: format!("/tenant/api-keys?{}", page::query(&[("user", &uid)])),
             roles_url: format!("{URL}/{uid}/roles"),
             reset_url: format!("{URL}/{uid}/reset"),
@@ -128,7 +135,7 @@ pub(super) async fn list(console: Console<'_>, session: &Session) -> Result<Resp
     let named = rows.iter().find(|row| row.uid == query.text("to"));
     let mut shell = session.shell("Users").flash(&query, named.map_or("", |row| &row.name));
     let undo_action =
-        named.filter(|row| row.can_enable && query.text("note") == "disabled").map(|row| row.state_url.clone());
+        named.filter(|row| row.can_enable && session.has_done(&query, &row.uid)).map(|row| row.state_url.clone());
     let wanted = search.trim().to_lowercase();
     rows.retain(|row| row.is_found(&status, &wanted));
     rows.sort_by_cached_key(|row| (row.name.to_lowercase(), row.email.clone()));
@@ -381,5 +388,6 @@ pub(super) async fn set_state(console: Console<'_>, session: &Session, uid: &str
         Err(ApiError::LastAdmin) => "last-admin",
         Err(error) => return Err(error.into()),
     };
-    Ok(page::redirect(&page::with_note(&back, note, uid)))
+    let to = page::with_note(&back, note, uid);
+    Ok(page::redirect(&if note == "disabled" { page::with_undo(&to, &session.mark(uid)) } else { to }))
 }

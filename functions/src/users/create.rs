@@ -39,7 +39,7 @@ pub(super) async fn handle(app: &App, request: Request) -> Result<Response, ApiE
         created_at: app.clock.now(),
         login_mode: spec.login_mode,
         last_sign_in: None,
-        signed_out_at: None,
+        sign_outs: 0,
     };
     let (token, once) = mail::one_time(app, &address, Purpose::Activate { tenant: tenant.uid, user: user.uid });
     let letter = mail::invitation(app, tenant.org_name.as_str(), &principal.user.name(), &token);

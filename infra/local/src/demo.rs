@@ -157,7 +157,7 @@ pub fn draw_user(
         created_at: now,
         login_mode: LoginMode::default(),
         last_sign_in: None,
-        signed_out_at: None,
+        sign_outs: 0,
     }
 }
 

@@ -126,9 +126,7 @@ impl Principal {
             }
             Some(session) if session.revoked_at.is_some() => return Err(CredentialRefused::DeadSession),
             // A session that began before its user was signed out everywhere. A key's tokens live with their key.
-            Some(session)
-                if claims.kuid.is_none() && user.signed_out_at.is_some_and(|out_at| session.created_at <= out_at) =>
-            {
+            Some(session) if claims.kuid.is_none() && session.sign_outs != user.sign_outs => {
                 return Err(CredentialRefused::DeadSession);
             }
             Some(_) => {}

@@ -14,20 +14,6 @@ pub const ABSOLUTE_LIMIT: Duration = Duration::from_hours(12);
 /// write for every request.
 pub const USE_RESOLUTION: Duration = Duration::from_mins(2);
 
-/// How long a request may be under way that was let in by what has ended meanwhile.
-const UNDER_WAY: Duration = Duration::from_secs(2);
-
-/// What to note as the moment in which a user was signed out everywhere, so that it ends too what others begin at this
-/// very moment.
-pub fn signed_out_at(now: Timestamp) -> Timestamp {
-    now + UNDER_WAY
-}
-
-/// What to note as the beginning of a session: after the last signing out of its user, by whose new proof it is begun.
-pub fn begins_at(signed_out_at: Option<Timestamp>, now: Timestamp) -> Timestamp {
-    signed_out_at.map_or(now, |out_at| now.max(out_at + Duration::from_millis(1)))
-}
-
 /// The device that a session was begun on, by which its person recognises it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Device {
@@ -57,6 +43,8 @@ pub struct Session {
     pub revoked_at: Option<Timestamp>,
     /// When no token of it can be alive any more, so that the record may go.
     pub ends_at: Timestamp,
+    /// How often its user had been signed out everywhere when it began.
+    pub sign_outs: u64,
 }
 
 impl Session {
@@ -72,11 +60,11 @@ impl Session {
 
     /// Whether a token of it still opens something, or would if it were renewed.
     ///
-    /// - `signed_out_at`: when its user was last signed out everywhere.
-    pub fn is_alive(&self, signed_out_at: Option<Timestamp>, idle_minutes: u32, now: Timestamp) -> bool {
+    /// - `sign_outs`: how often its user has been signed out everywhere by now.
+    pub fn is_alive(&self, sign_outs: u64, idle_minutes: u32, now: Timestamp) -> bool {
         self.revoked_at.is_none()
             && now < self.ends_at
-            && signed_out_at.is_none_or(|out_at| out_at < self.created_at)
+            && self.sign_outs == sign_outs
             && !self.is_idle(idle_minutes, now)
     }
 
@@ -101,13 +89,14 @@ mod tests {
             last_used_at: at(0),
             revoked_at: None,
             ends_at: at(43_200),
+            sign_outs: 3,
         };
         assert!(!session.is_idle(15, at(17 * 60)));
         assert!(session.is_idle(15, at(17 * 60 + 1)));
         assert!(!session.is_use_due(at(119)) && session.is_use_due(at(120)));
-        assert!(session.is_alive(None, 15, at(60)) && !session.is_alive(None, 15, at(43_200)));
-        assert!(!session.is_alive(Some(at(0)), 15, at(60)) && session.is_alive(Some(at(-1)), 15, at(60)));
-        assert!(!session.is_alive(None, 15, at(20 * 60)));
-        assert!(!Session { revoked_at: Some(at(1)), ..session }.is_alive(None, 15, at(60)));
+        assert!(session.is_alive(3, 15, at(60)) && !session.is_alive(3, 15, at(43_200)));
+        assert!(!session.is_alive(4, 15, at(60)), "signed out everywhere since");
+        assert!(!session.is_alive(3, 15, at(20 * 60)));
+        assert!(!Session { revoked_at: Some(at(1)), ..session }.is_alive(3, 15, at(60)));
     }
 }

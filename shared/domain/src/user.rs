@@ -35,8 +35,9 @@ pub struct User {
     pub login_mode: LoginMode,
     /// When the person last signed in here.
     pub last_sign_in: Option<Timestamp>,
-    /// Sessions that began at this moment or before have ended, as after a change of the password.
-    pub signed_out_at: Option<Timestamp>,
+    /// How often they were signed out everywhere, as by a change of the password. A session lives as long as this is what
+    /// it was when the session began; a clock could not tell what came first.
+    pub sign_outs: u64,
 }
 
 /// What the person chose to see. It means nothing to this service; clients ask for it.

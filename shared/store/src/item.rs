@@ -221,9 +221,12 @@ pub(crate) fn user(item: Item) -> Result<User, StoreError> {
         created_at: Timestamp::from_millis(row.created_at),
         login_mode: row.login_mode,
         last_sign_in: row.last_sign_in.map(Timestamp::from_millis),
-        signed_out_at: row.signed_out_at.map(Timestamp::from_millis),
+        sign_outs: row.sign_outs,
     })
 }
+
+/// Of a user's profile: how often they were signed out everywhere.
+pub(crate) const SIGN_OUTS: &str = "sign_outs";
 
 #[derive(Debug, Serialize, Deserialize)]
 struct UserRow {
@@ -241,8 +244,8 @@ struct UserRow {
     login_mode: LoginMode,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_sign_in: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    signed_out_at: Option<i64>,
+    #[serde(default)]
+    sign_outs: u64,
 }
 
 impl From<&User> for UserRow {
@@ -259,7 +262,7 @@ impl From<&User> for UserRow {
             created_at: user.created_at.millis(),
             login_mode: user.login_mode,
             last_sign_in: user.last_sign_in.map(Timestamp::millis),
-            signed_out_at: user.signed_out_at.map(Timestamp::millis),
+            sign_outs: user.sign_outs,
         }
     }
 }
@@ -378,6 +381,8 @@ struct SessionRow {
     ends_at: i64,
     #[serde(default)]
     ttl: i64,
+    #[serde(default)]
+    sign_outs: u64,
 }
 
 pub(crate) fn of_session(session: &Session) -> Result<Item, StoreError> {
@@ -390,6 +395,7 @@ pub(crate) fn of_session(session: &Session) -> Result<Item, StoreError> {
         revoked_at: session.revoked_at.map(Timestamp::millis),
         ends_at: session.ends_at.millis(),
         ttl: session.ends_at.secs() + 1,
+        sign_outs: session.sign_outs,
     })
 }
 
@@ -412,6 +418,7 @@ pub(crate) fn session(item: Item) -> Result<Session, StoreError> {
         last_used_at: row.last_used_at.map_or(created_at, Timestamp::from_millis),
         revoked_at: row.revoked_at.map(Timestamp::from_millis),
         ends_at: Timestamp::from_millis(row.ends_at),
+        sign_outs: row.sign_outs,
     })
 }
 

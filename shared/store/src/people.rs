@@ -9,7 +9,7 @@ use domain::{
     audit::Record,
     login::Attempts,
     once::OneTime,
-    session::{self, Device, Session},
+    session::{Device, Session},
     tenant::OrgName,
 };
 use serde::{Deserialize, Serialize};
@@ -24,6 +24,9 @@ use crate::{
 /// How long attempts are remembered, in seconds: longer than any pause, and not for ever, so that inventing addresses
 /// does not fill the table.
 const ATTEMPTS_KEPT_SECS: i64 = 86_400;
+
+/// That a user was signed out everywhere as often as when it was read; one that never was may have no count.
+const SIGN_OUTS_AS_READ: &str = "(#outs = :outs OR :outs = :none AND attribute_not_exists(#outs))";
 
 /// What is known of an address.
 #[derive(Debug, Clone, Default)]
@@ -167,17 +170,14 @@ impl Store {
     }
 
     /// That a user was not signed out everywhere since it was read.
-    fn check_signed_out_at(&self, user: &User) -> TransactWriteItem {
+    fn check_sign_outs(&self, user: &User) -> TransactWriteItem {
         let check = ConditionCheck::builder()
             .table_name(&self.tables.tenants)
             .set_key(Some(keys::user(user.uid).item()))
-            .expression_attribute_names("#out", "signed_out_at");
-        let check = match user.signed_out_at {
-            None => check.condition_expression("attribute_exists(pk) AND attribute_not_exists(#out)"),
-            Some(out_at) => {
-                check.condition_expression("#out = :out").expression_attribute_values(":out", number(out_at.millis()))
-            }
-        };
+            .condition_expression(format!("attribute_exists(pk) AND {SIGN_OUTS_AS_READ}"))
+            .expression_attribute_names("#outs", item::SIGN_OUTS)
+            .expression_attribute_values(":outs", number(user.sign_outs))
+            .expression_attribute_values(":none", number(0));
         TransactWriteItem::builder().condition_check(check.build().expect("table, key and condition are set")).build()
     }
 
@@ -333,6 +333,7 @@ impl Store {
 impl Recorded<'_> {
     /// Begins a session, and notes at the user when they last signed in.
     ///
+    /// - `session`: with the count of sign-outs that its user had when the proof was accepted.
     /// - `device`: where it is begun.
     /// - `user`: as it was read when the person was recognised.
     /// - `proof`: by what, so that a change of the password in between is not missed.
@@ -348,31 +349,25 @@ impl Recorded<'_> {
         proof: Proof<'_>,
     ) -> Result<(), StoreError> {
         let now = number(session.created_at.millis());
-        let mut profile = Change {
+        let profile = Change {
             table: self.tables.tenants.clone(),
             key: keys::user(user.uid).item(),
             expression: "SET #signed_in = :now".to_owned(),
-            condition: "#tenant = :tenant AND #active = :true".to_owned(),
+            condition: format!("#tenant = :tenant AND #active = :true AND {SIGN_OUTS_AS_READ}"),
             names: vec![
                 ("#signed_in", "last_sign_in"),
                 ("#tenant", "tenant"),
                 ("#active", "is_active"),
-                ("#out", "signed_out_at"),
+                ("#outs", item::SIGN_OUTS),
             ],
-            values: vec![(":now", now.clone()), (":tenant", text(user.tenant)), (":true", AttributeValue::Bool(true))],
+            values: vec![
+                (":now", now.clone()),
+                (":tenant", text(user.tenant)),
+                (":true", AttributeValue::Bool(true)),
+                (":outs", number(session.sign_outs)),
+                (":none", number(0)),
+            ],
         };
-        // By a session of the same user: as that was read when it was let in.
-        let signed_out_at = match proof {
-            Proof::Session { user: source, .. } if source.uid == user.uid => source.signed_out_at,
-            _ => user.signed_out_at,
-        };
-        match signed_out_at {
-            None => profile.condition.push_str(" AND attribute_not_exists(#out)"),
-            Some(out_at) => {
-                profile.condition.push_str(" AND #out = :out");
-                profile.values.push((":out", number(out_at.millis())));
-            }
-        }
         let index = Change {
             table: self.tables.tenants.clone(),
             key: keys::user_index(user.tenant, user.uid).item(),
@@ -395,7 +390,7 @@ impl Recorded<'_> {
             Proof::Session { session: before, user: source } => {
                 // A change of the password in between signs out the user of the old session, not of the new one.
                 if source.uid != user.uid {
-                    writes.push(self.check_signed_out_at(source));
+                    writes.push(self.check_sign_outs(source));
                 }
                 writes.push(self.end_living(before.uid, session.created_at));
             }
@@ -418,7 +413,7 @@ impl Recorded<'_> {
 
     /// Ends every session of a person, in every tenant, and begins one in the place of the one that asked for it.
     ///
-    /// - `next`: begins after the others have ended; `session::begins_at`.
+    /// - `next`: with one sign-out more than `user` has.
     /// - `before`: the one that asked, and `user` whose it is, both as they were read when it was let in.
     /// - `users`: all users of the person.
     ///
@@ -434,33 +429,32 @@ impl Recorded<'_> {
         users: &[UserUid],
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let out_at = session::signed_out_at(now);
         let mut writes = vec![
             self.put_new(item::of_session(next)?),
             self.put_new(item::of_device(next, device)),
             self.end_living(before.uid, now),
         ];
         for uid in users {
-            let mut change = Change {
-                table: self.tables.tenants.clone(),
-                key: keys::user(*uid).item(),
-                expression: "SET #out = :now".to_owned(),
-                condition: "attribute_exists(pk)".to_owned(),
-                names: vec![("#out", "signed_out_at")],
-                values: vec![(":now", number(out_at.millis()))],
-            };
+            let mut change = self.sign_out(*uid);
             if *uid == user.uid {
-                match user.signed_out_at {
-                    None => change.condition.push_str(" AND attribute_not_exists(#out)"),
-                    Some(known) => {
-                        change.condition.push_str(" AND #out = :out");
-                        change.values.push((":out", number(known.millis())));
-                    }
-                }
+                change.condition = format!("attribute_exists(pk) AND {SIGN_OUTS_AS_READ}");
+                change.values.extend([(":outs", number(user.sign_outs)), (":none", number(0))]);
             }
             writes.push(change.build());
         }
         Ok(self.transact(writes).await?)
+    }
+
+    /// Ends whatever this user has begun.
+    fn sign_out(&self, user: UserUid) -> Change {
+        Change {
+            table: self.tables.tenants.clone(),
+            key: keys::user(user).item(),
+            expression: "ADD #outs :one".to_owned(),
+            condition: "attribute_exists(pk)".to_owned(),
+            names: vec![("#outs", item::SIGN_OUTS)],
+            values: vec![(":one", number(1))],
+        }
     }
 
     /// Sets the password of a person, ends all of their sessions in every tenant, and forgets the attempts at it. API
@@ -490,18 +484,10 @@ impl Recorded<'_> {
         ];
         let activated = new.activated.as_ref().map(|(user, _)| user.uid);
         for user in new.users.iter().filter(|user| activated != Some(**user)) {
-            let change = Change {
-                table: self.tables.tenants.clone(),
-                key: keys::user(*user).item(),
-                expression: "SET #out = :now".to_owned(),
-                condition: "attribute_exists(pk)".to_owned(),
-                names: vec![("#out", "signed_out_at")],
-                values: vec![(":now", number(session::signed_out_at(now).millis()))],
-            };
-            writes.push(change.build());
+            writes.push(self.sign_out(*user).build());
         }
         if let Some((user, membership)) = &new.activated {
-            writes.extend(self.activation(user, now));
+            writes.extend(self.activation(user));
             writes.push(self.confirm_organization(membership));
             let accepted = Membership { is_accepted: true, ..membership.clone() };
             writes.push(self.put_any(of_membership(new.address, &accepted)?));

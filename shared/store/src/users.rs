@@ -171,6 +171,13 @@ impl Recorded<'_> {
         index.key = keys::user_index(after.tenant, after.uid).item();
         "#tenant = :tenant".clone_into(&mut index.condition);
         index.values.retain(|(name, _)| !name.ends_with("_before"));
+        let mut change = change;
+        if before.is_active && !after.is_active {
+            // Being enabled again is no way back into what was begun before.
+            change.expression.push_str(" ADD #outs :one");
+            change.names.push(("#outs", item::SIGN_OUTS));
+            change.values.push((":one", number(1)));
+        }
         let mut writes = vec![change.build(), index.build()];
         let admins = i32::from(is_active_admin(after)) - i32::from(is_active_admin(before));
         if admins != 0 {
@@ -227,24 +234,24 @@ impl Recorded<'_> {
 
 impl Store {
     /// What makes a pending user active: if it is still what it was when it was read.
-    pub(crate) fn activation(&self, user: &User, now: Timestamp) -> Vec<TransactWriteItem> {
+    pub(crate) fn activation(&self, user: &User) -> Vec<TransactWriteItem> {
         let active = User { is_active: true, is_pending: false, ..user.clone() };
         let change = Change {
             table: self.tables.tenants.clone(),
             key: keys::user(user.uid).item(),
-            expression: "SET #active = :true, #pending = :false, #out = :now".to_owned(),
+            expression: "SET #active = :true, #pending = :false ADD #outs :one".to_owned(),
             condition: "#tenant = :tenant AND #roles = :roles AND #pending = :true".to_owned(),
             names: vec![
                 ("#active", "is_active"),
                 ("#pending", "is_pending"),
-                ("#out", "signed_out_at"),
+                ("#outs", item::SIGN_OUTS),
                 ("#tenant", "tenant"),
                 ("#roles", "roles"),
             ],
             values: vec![
                 (":true", AttributeValue::Bool(true)),
                 (":false", AttributeValue::Bool(false)),
-                (":now", number(now.millis())),
+                (":one", number(1)),
                 (":tenant", text(user.tenant)),
                 (":roles", roles(user)),
             ],
@@ -252,14 +259,10 @@ impl Store {
         let index = Change {
             table: self.tables.tenants.clone(),
             key: keys::user_index(user.tenant, user.uid).item(),
-            expression: "SET #active = :true, #pending = :false, #out = :now".to_owned(),
+            expression: "SET #active = :true, #pending = :false".to_owned(),
             condition: "attribute_exists(pk)".to_owned(),
-            names: vec![("#active", "is_active"), ("#pending", "is_pending"), ("#out", "signed_out_at")],
-            values: vec![
-                (":true", AttributeValue::Bool(true)),
-                (":false", AttributeValue::Bool(false)),
-                (":now", number(now.millis())),
-            ],
+            names: vec![("#active", "is_active"), ("#pending", "is_pending")],
+            values: vec![(":true", AttributeValue::Bool(true)), (":false", AttributeValue::Bool(false))],
         };
         let mut writes = vec![change.build(), index.build()];
         if active.is_admin() {

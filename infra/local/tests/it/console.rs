@@ -233,6 +233,23 @@ async fn an_address_fills_in_no_form_and_makes_none() {
         let actions: Vec<_> = forms(&ines.page.text).into_iter().map(|form| form.action).collect();
         assert!(actions.iter().all(|action| action == "/sign-out" || action.ends_with("/state")), "{actions:?}");
     }
+    // Nor does it offer to take back what somebody else did, or did long ago.
+    ines.submit(&state, &[]).await;
+    ines.shows("Undo");
+    let made_here = ines.path.clone();
+    let mut other = Browser::signed_in(&stack, "ines@northwind.example", PASSWORD).await;
+    for address in
+        [format!("/api-keys?note=revoked&to={uid}"), format!("/api-keys?note=revoked&to={uid}&undo=00"), made_here]
+    {
+        other.open(&address).await;
+        assert!(!other.page.text.contains("Undo"), "{address}: {}", other.page.text);
+    }
+    // What has just happened is not told by where somebody came from.
+    let back = format!("/api-keys?note=password-changed&to={uid}&status=revoked");
+    let edit = page_query(&back);
+    other.open(&format!("/api-keys/{uid}/edit?back={edit}")).await;
+    other.submit(&format!("/api-keys/{uid}/edit"), &[]).await;
+    assert_eq!(other.path, format!("/api-keys?status=revoked&note=saved&to={uid}"));
     let admin = domain::role::TENANT_ADMIN.uid;
     ines.open(&format!("/tenant/users/new?first_name=Eve&email=eve@evil.example&roles={admin}")).await;
     assert!(!ines.page.text.contains("evil") && !ines.page.text.contains(" checked"), "{}", ines.page.text);
@@ -272,6 +289,10 @@ async fn a_session_ends_when_it_lies_idle_and_twelve_hours_after_the_sign_in() {
     stack.advance(Duration::from_mins(61));
     ines.open("/api-keys").await;
     assert_eq!(ines.path, "/sign-in?note=ended&next=%2Fapi-keys", "however busy, after twelve hours");
+}
+
+fn page_query(text: &str) -> String {
+    form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }
 
 /// Sends a form as a page of another site would.

@@ -484,12 +484,62 @@ async fn a_switch_that_met_a_change_of_the_password_does_not_outlive_it() {
         tenant: target.tenant,
         user: target.uid,
         created_at: stack.clock.now() + Duration::from_secs(1),
+        sign_outs: target.sign_outs,
         ..session.clone()
     };
     let proof = store::Proof::Session { session: &session, user: &source };
     let device = domain::session::Device { source: String::new(), user_agent: String::new() };
     let begun = store.on_record(&[]).begin_session(&next, &device, &target, proof).await;
     assert!(matches!(begun, Err(store::StoreError::Conflict)), "{begun:?}");
+    // Nor does one of the same user, who is read anew, nor the end of all others, which begins a session too.
+    let now = stack.clock.now();
+    let same = store.user(source.tenant, source.uid).await.unwrap().unwrap();
+    assert_eq!(same.sign_outs, source.sign_outs + 1);
+    let own = domain::session::Session {
+        uid: domain::SessionUid::from_bytes(stack.entropy.uid()),
+        created_at: now + Duration::from_mins(1),
+        ..session.clone()
+    };
+    let begun = store.on_record(&[]).begin_session(&own, &device, &same, proof).await;
+    assert!(matches!(begun, Err(store::StoreError::Conflict)), "{begun:?}");
+    let own = domain::session::Session { sign_outs: source.sign_outs + 1, ..own };
+    let users = [source.uid, target.uid];
+    let ended = store.on_record(&[]).end_other_sessions(&own, &device, &session, &source, &users, now).await;
+    assert!(matches!(ended, Err(store::StoreError::Conflict)), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_session_that_a_thief_made_the_only_one_ends_with_the_password_and_with_being_disabled() {
+    let stack = Stack::start().await;
+    let email = "tom@northwind.example";
+    let ines = stack.sign_up("ines@northwind.example", "northwind", PASSWORD).await;
+    let (uid, token) = ines.invite(email, &[]).await;
+    stack.set_password(&token, "activate", PASSWORD).await;
+    let only = async |session: &Session| {
+        let ended = session.call("DELETE", "/v1/users/auth/sessions", None).await;
+        assert_eq!(ended.status, 200, "{}", ended.text);
+        Session { stack: stack.clone(), token: ended.body["Authorization"].as_str().unwrap().to_owned() }
+    };
+    let thief = only(&stack.session(email, PASSWORD, None).await).await;
+    // In the same millisecond too, whatever clocks say.
+    let thief = only(&only(&thief).await).await;
+    let body = json!({ "newPassword": OTHER });
+    assert_eq!(ines.call("PATCH", &format!("/v1/users/{uid}/password/change"), Some(body)).await.status, 204);
+    assert_eq!(thief.status().await, 401);
+    let tom = stack.session(email, OTHER, None).await;
+    assert_eq!(tom.status().await, 200);
+    for (is_active, status) in [(false, 401), (true, 401)] {
+        let body = json!([{ "op": "replace", "path": "/status/isActive", "value": is_active }]);
+        assert_eq!(ines.call("PATCH", &format!("/v1/users/{uid}"), Some(body)).await.status, 204);
+        assert_eq!(tom.status().await, status, "being enabled again is no way back in");
+    }
+    let trail = ines.call("GET", "/v1/audits?actionType=activity", None).await;
+    let next = trail.body["items"].as_array().unwrap().iter().filter(|item| {
+        item["spec"]["contentMsg"] == "Tom Berg goes on in a session of its own"
+            && item["spec"]["resource"]["uid"] != ""
+    });
+    assert_eq!(next.count(), 3, "{}", trail.text);
+    assert_eq!(stack.session(email, OTHER, None).await.status().await, 200);
 }
 
 #[tokio::test]

@@ -232,6 +232,7 @@ async fn a_session_ends_once_and_belongs_to_its_user() {
         last_used_at: stack.clock.now(),
         revoked_at: Some(revoked_at),
         ends_at: stack.clock.now() + Duration::from_hours(12),
+        sign_outs: 0,
     };
     let first = stack.clock.now();
     store.on_record(&[]).end_sessions(&[session(first)]).await.unwrap();
