@@ -26,6 +26,7 @@ mod round_trips;
 mod ses;
 mod session;
 mod settings;
+mod sign_outs;
 mod stack;
 mod store;
 mod story;
