@@ -148,10 +148,29 @@ impl Part {
         Self { number, start, end: (start + of_page).min(count), count }
     }
 
-    pub(super) fn text(self) -> String {
+    /// What stands below the list.
+    ///
+    /// - `url`: the address of a page by its number.
+    pub(super) fn pager(self, url: impl Fn(usize) -> String) -> Pager {
+        let link = |is_there: bool, number: usize| if is_there { url(number) } else { String::new() };
+        Pager {
+            text: self.text(),
+            previous: link(self.start > 0, self.number.saturating_sub(1)),
+            next: link(self.end < self.count, self.number.saturating_add(1)),
+        }
+    }
+
+    fn text(self) -> String {
         let first = if self.start < self.end { self.start + 1 } else { self.start };
         format!("{first} to {} of {}", self.end, self.count)
     }
+}
+
+/// Which part of a list a page shows, and the addresses of those before and after it, empty where there is none.
+pub(super) struct Pager {
+    pub(super) text: String,
+    pub(super) previous: String,
+    pub(super) next: String,
 }
 
 /// To another page, which is then asked for by `GET`.

@@ -10,7 +10,7 @@ use super::{
     api::{Call, text, time},
     fields::Names,
     html,
-    page::{self, Choice},
+    page::{self, Choice, Pager},
     session::{Session, Shell},
     words::in_words,
 };
@@ -51,14 +51,13 @@ struct Users {
     statuses: Vec<Choice>,
     search: String,
     is_filtered: bool,
+    list_url: &'static str,
+    search_hint: &'static str,
+    thing: &'static str,
     is_empty_filter: bool,
-    page_text: String,
+    pager: Pager,
     users: Vec<Row>,
     here: String,
-    has_previous: bool,
-    previous_url: String,
-    has_next: bool,
-    next_url: String,
 }
 
 /// A role of the tenant.
@@ -156,11 +155,10 @@ pub(super) async fn list(console: Console<'_>, session: &Session) -> Result<Resp
         ),
         is_filtered: !status.is_empty() || !search.is_empty(),
         is_empty_filter: rows.is_empty(),
-        page_text: part.text(),
-        has_previous: part.start > 0,
-        previous_url: url(part.number.saturating_sub(1)),
-        has_next: part.end < part.count,
-        next_url: url(part.number.saturating_add(1)),
+        list_url: URL,
+        search_hint: "Name or e-mail",
+        thing: "user",
+        pager: part.pager(url),
         here,
         users: rows,
         search,
@@ -303,13 +301,18 @@ pub(super) async fn change_roles(console: Console<'_>, session: &Session, uid: &
     }
 }
 
+/// The question whether to do something to a user.
 #[derive(Template)]
-#[template(path = "console/user_reset.html")]
-struct Reset {
+#[template(path = "console/user_confirm.html")]
+struct Confirm {
     page: Shell,
     action: String,
     user_name: String,
     user_email: String,
+    consequence: String,
+    /// Whether it cannot be undone.
+    is_final: bool,
+    button: &'static str,
 }
 
 pub(super) async fn reset(console: Console<'_>, session: &Session, uid: &str) -> Result<Response, Refusal> {
@@ -322,23 +325,19 @@ pub(super) async fn reset(console: Console<'_>, session: &Session, uid: &str) ->
     let user = user(console, session, uid).await?;
     let mut shell = session.shell("Reset Password");
     shell.nav_users = true;
-    let page = Reset {
+    let page = Confirm {
         page: shell,
         action: format!("{URL}/{uid}/reset"),
         user_name: text(&user["metadata"]["name"]),
         user_email: text(&user["spec"]["emailId"]),
+        consequence:
+            "A link to set another password is mailed. It works once, within 24 hours. Until then the password \
+                      stays as it is."
+                .to_owned(),
+        is_final: false,
+        button: "send the mail",
     };
     Ok(html(StatusCode::OK, &page))
-}
-
-#[derive(Template)]
-#[template(path = "console/user_delete.html")]
-struct Delete {
-    page: Shell,
-    action: String,
-    user_name: String,
-    user_email: String,
-    keys_text: String,
 }
 
 pub(super) async fn delete(console: Console<'_>, session: &Session, uid: &str) -> Result<Response, Refusal> {
@@ -361,17 +360,23 @@ pub(super) async fn delete(console: Console<'_>, session: &Session, uid: &str) -
     }
     let mut shell = session.shell("Delete User");
     shell.nav_users = true;
-    let page = Delete {
+    let keys = match count {
+        0 => "There are no API keys.".to_owned(),
+        1 if active == 1 => "The one API key, which is active, is deleted too.".to_owned(),
+        1 => "The one API key, which is not active, is deleted too.".to_owned(),
+        count => format!("The {count} API keys, {active} of them active, are deleted too."),
+    };
+    let page = Confirm {
         page: shell,
         action: format!("{URL}/{uid}/delete"),
         user_name: text(&user["metadata"]["name"]),
         user_email: text(&user["spec"]["emailId"]),
-        keys_text: match count {
-            0 => "There are no API keys.".to_owned(),
-            1 if active == 1 => "The one API key, which is active, is deleted too.".to_owned(),
-            1 => "The one API key, which is not active, is deleted too.".to_owned(),
-            count => format!("The {count} API keys, {active} of them active, are deleted too."),
-        },
+        consequence: format!(
+            "The sessions end at once. {keys} This cannot be undone. To lock the user out for a while only, disable the \
+             account instead."
+        ),
+        is_final: true,
+        button: "delete user",
     };
     Ok(html(StatusCode::OK, &page))
 }
