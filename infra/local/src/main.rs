@@ -185,11 +185,13 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
             service.deliver_mails().await;
             let service = Arc::new(service);
             tokio::spawn(sweep(service.clone()));
+            // Before anybody hears that it is ready, and may stop it at once.
+            let stopped = stopped();
             println!(
                 "Latchkey is ready on {public_url} (mails on /dev/mail, data in {}, Ctrl-C stops it)",
                 arguments.data.display()
             );
-            Server::new(service, arguments.trace).await?.run(listener, stopped()).await;
+            Server::new(service, arguments.trace).await?.run(listener, stopped).await;
         }
         (None, None) => unreachable!("without a command there is a listener"),
     }
@@ -321,11 +323,15 @@ Paste the two lines above into another terminal, then try:
     );
 }
 
-async fn stopped() {
+/// Waits until somebody stops the server. Signals count from the call on, not only once it is awaited.
+fn stopped() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
-    let mut terminated = signal(SignalKind::terminate()).expect("signals can be waited for");
-    tokio::select! {
-        _ = terminated.recv() => {}
-        interrupted = tokio::signal::ctrl_c() => interrupted.expect("signals can be waited for"),
+    let signals = [SignalKind::terminate(), SignalKind::interrupt()];
+    let [mut terminated, mut interrupted] = signals.map(|kind| signal(kind).expect("signals can be waited for"));
+    async move {
+        tokio::select! {
+            _ = terminated.recv() => {}
+            _ = interrupted.recv() => {}
+        }
     }
 }
