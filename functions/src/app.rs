@@ -6,7 +6,13 @@ use domain::{Timestamp, token::Realm, uid::UID_BYTES};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use store::{Jitter, Store, TableNames};
 
-use crate::{aws, password_hash::Hasher, signing::Verifier};
+use crate::{
+    aws,
+    outbound::{Outbound, Reach},
+    password_hash::Hasher,
+    signing::Verifier,
+    sso::Social,
+};
 
 /// What a function has at hand.
 #[derive(Debug)]
@@ -23,6 +29,8 @@ pub struct App {
     pub verifier: Verifier,
     /// Hashes passwords.
     pub hasher: Hasher,
+    /// The way to addresses that somebody else has named.
+    pub outbound: Outbound,
 }
 
 /// What the deployment has set.
@@ -35,6 +43,8 @@ pub struct Settings {
     pub audience: String,
     /// Whether anybody may sign up a new organization; otherwise people come in by invitation only.
     pub sign_up: bool,
+    /// Who vouches for people of every organization.
+    pub social: Social,
 }
 
 /// A setting is missing or makes no sense.
@@ -70,12 +80,16 @@ impl App {
         let store = Store::new(aws::dynamodb_from_env()?, tables, Entropy::system().jitter());
         let sign_up = optional("SIGN_UP").as_deref() == Some("open");
         // An instance serves one request at a time, so it hashes one password at a time.
-        Ok(Self::new(store, Clock::system(), Settings { public_url, audience, sign_up }, Hasher::new(1)))
+        let settings = Settings { public_url, audience, sign_up, social: Social::from_env() };
+        Ok(Self::new(store, Clock::system(), settings, Hasher::new(1), Reach::PUBLIC))
     }
 
     /// What a function has at hand, put together.
-    pub fn new(store: Store, clock: Clock, settings: Settings, hasher: Hasher) -> Self {
-        Self { store, clock, entropy: Entropy::system(), settings, verifier: Verifier::default(), hasher }
+    ///
+    /// - `reach`: where requests to others may go.
+    pub fn new(store: Store, clock: Clock, settings: Settings, hasher: Hasher, reach: Reach) -> Self {
+        let (entropy, verifier, outbound) = (Entropy::system(), Verifier::default(), Outbound::new(reach));
+        Self { store, clock, entropy, settings, verifier, hasher, outbound }
     }
 
     /// Who signs tokens here, and for whom.

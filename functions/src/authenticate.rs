@@ -44,7 +44,7 @@ pub(crate) fn operations() -> Vec<Operation> {
 ///
 /// [`ApiError::Unauthorized`] for a key that does not hold, [`ApiError::NothingToAuthenticateWith`] without any;
 /// [`ApiError::InvalidCredentials`], [`ApiError::AccountLocked`],
-/// [`ApiError::OrgSelectionRequired`] and [`ApiError::PasswordExpired`] for a password.
+/// [`ApiError::OrgSelectionRequired`], [`ApiError::SsoRequired`] and [`ApiError::PasswordExpired`] for a password.
 pub async fn handle(app: &App, signer: &Signer, request: Request) -> Result<Response, ApiError> {
     let body: Body = http::optional_body(&request)?.unwrap_or_default();
     let given = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
@@ -90,14 +90,20 @@ async fn by_password(app: &App, signer: &Signer, request: &Request, body: Body) 
             }
             let hash = person.password_hash.as_deref().unwrap_or_default();
             let proof = Proof::Password { address: address.canonical(), hash, used: None };
-            match sign_in::answer(app, signer, request, user, proof).await {
+            match sign_in::answer(app, signer, request, (tenant, user), proof).await {
                 Err(ApiError::InvalidCredentials) => {}
+                Err(error @ ApiError::SsoRequired(_)) => {
+                    let org = Some(&tenant.org_name);
+                    let why = "The organization takes no passwords";
+                    person::note_refusal(app, request, &address, &person, org, why).await?;
+                    return Err(error);
+                }
                 done => return done,
             }
             // The user was signed out everywhere at this moment, perhaps; if the password is still the same, it is right.
             let again = app.store.user(user.tenant, user.uid).await?.filter(|user| user.is_active);
             let done = match &again {
-                Some(user) => sign_in::answer(app, signer, request, user, proof).await,
+                Some(user) => sign_in::answer(app, signer, request, (tenant, user), proof).await,
                 None => Err(ApiError::InvalidCredentials),
             };
             if let Err(ApiError::InvalidCredentials) = &done {

@@ -53,6 +53,9 @@ pub enum Refused {
     /// The session has not been in real use for longer than the tenant allows.
     #[error("the session has been idle too long")]
     Idle,
+    /// The tenant no longer lets anybody come the way that the session was begun.
+    #[error("the session was begun in a way that is not offered any more")]
+    Method,
     /// Key, token, user or session do not hold.
     #[error("{0}")]
     Credential(#[from] CredentialRefused),

@@ -21,7 +21,9 @@ use crate::{
     caller::Refused,
     http::{self, MAX_BODY_BYTES, Response},
     organizations::Organization,
+    outbound::{BadCertificate, UrlRefused},
     signing::SigningError,
+    sso::SsoFailure,
 };
 
 /// What a client should wait before it tries again, in seconds.
@@ -127,6 +129,19 @@ pub enum ApiError {
         "startTime and endTime must be RFC 3339 date-times, limit between 0 and 50, and continue what a page before said"
     )]
     AuditQuery,
+    #[error("{0}")]
+    SsoFailed(#[from] SsoFailure),
+    /// Where to sign in.
+    #[error("the organization lets people sign in by its identity provider only")]
+    SsoRequired(String),
+    #[error("issuerUrl: {0}")]
+    Issuer(#[from] UrlRefused),
+    #[error("issuerTls: {0}")]
+    Certificate(#[from] BadCertificate),
+    #[error("there is no TXT record {name} that holds {value} yet; new records take a while to be seen")]
+    DomainNotProven { name: String, value: String },
+    #[error("require single sign-on by an API key, or while signed in by it: it has to work for somebody")]
+    SsoUntried,
     #[error("this form is not of your session any more; load the page anew")]
     FormRefused,
     #[error("there is no such record")]
@@ -205,9 +220,14 @@ impl ApiError {
             | Self::NoProjectRoles
             | Self::SamlUnavailable
             | Self::InsecureSkipVerify
+            | Self::Issuer(_)
+            | Self::Certificate(_)
             | Self::PasswordTooLong
             | Self::NothingToAuthenticateWith => (StatusCode::BAD_REQUEST, "InvalidRequest"),
             Self::PasswordPolicy(_) => (StatusCode::BAD_REQUEST, "PasswordPolicyViolation"),
+            Self::SsoFailed(_) => (StatusCode::UNAUTHORIZED, "SsoFailed"),
+            Self::SsoRequired(_) => (StatusCode::FORBIDDEN, "SsoRequired"),
+            Self::DomainNotProven { .. } => (StatusCode::BAD_REQUEST, "DomainNotProven"),
             Self::OrgSelectionRequired(_) => (StatusCode::BAD_REQUEST, "OrgSelectionRequired"),
             Self::InvalidOneTimeToken => (StatusCode::UNAUTHORIZED, "InvalidPasswordToken"),
             Self::AccountLocked => (StatusCode::FORBIDDEN, "AccountLocked"),
@@ -215,6 +235,7 @@ impl ApiError {
             Self::AccessDenied => (StatusCode::FORBIDDEN, "ResourceAccessDenied"),
             Self::NotByApiKey
             | Self::SignUpClosed
+            | Self::SsoUntried
             | Self::NotTheirsAlone
             | Self::Pending
             | Self::LastAdmin
@@ -256,6 +277,9 @@ impl ApiError {
             Self::PasswordPolicy(broken) => {
                 Some(json!({ "rules": broken.iter().map(|rule| rule.as_str()).collect::<Vec<_>>() }))
             }
+            Self::SsoFailed(failure) => Some(json!({ "error": failure.code() })),
+            Self::SsoRequired(url) => Some(json!({ "redirectUrl": url })),
+            Self::DomainNotProven { name, value } => Some(json!({ "type": "TXT", "name": name, "value": value })),
             Self::OrgSelectionRequired(organizations) => Some(json!({ "organizations": organizations })),
             _ => None,
         }

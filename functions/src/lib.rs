@@ -9,6 +9,7 @@
 //! - [`http`], [`error`]: reading requests, writing responses · every error → status, code, JSON
 //! - [`signing`]: the keys that sign and verify tokens
 //! - [`person`], [`password_hash`]: the one door for passwords · their hashing
+//! - [`outbound`]: requests to addresses that somebody else has named
 //! - [`openapi`]: the wire as a document, of the types that are read and written
 //! - [`mail`]: what mails say, and the outbox that [`mailer`] empties
 //! - [`audits`]: the trail of what happened, and the chain that shows whether it was changed
@@ -28,6 +29,7 @@ pub mod http;
 pub mod mail;
 pub mod mailer;
 pub mod openapi;
+pub mod outbound;
 pub mod organizations;
 pub mod password_hash;
 pub mod passwords;
@@ -40,6 +42,7 @@ pub mod sessions;
 mod sign_in;
 pub mod sign_up;
 pub mod signing;
+pub mod sso;
 mod strict_json;
 pub mod sweeper;
 pub mod tenant_settings;

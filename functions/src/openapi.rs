@@ -18,7 +18,7 @@ use utoipa::{
 
 use crate::{
     api_keys, audits, authenticate, caller, discovery, error, organizations, passwords, projects, refresh,
-    revoke_tokens, roles, sessions, sign_up, tenant_settings, users,
+    revoke_tokens, roles, sessions, sign_up, sso, tenant_settings, users,
 };
 
 /// One operation as clients see it. Unless more is said it needs a caller, takes no body, and answers 204.
@@ -80,6 +80,12 @@ impl Operation {
 
     pub(crate) fn creates<T: ToSchema>(mut self) -> Self {
         self.success = (StatusCode::CREATED, Some(self.reference::<T>()));
+        self
+    }
+
+    /// It sends a browser elsewhere.
+    pub(crate) fn leads_elsewhere(mut self) -> Self {
+        self.success = (StatusCode::FOUND, None);
         self
     }
 

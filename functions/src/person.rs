@@ -5,11 +5,16 @@ use domain::{
     audit::{Action, Means, Resource},
     once::{OneTimeToken, Purpose},
     password::{Age, Password, PasswordPolicy},
+    session::Session,
+    sso::{Method, Provider},
     tenant::OrgName,
 };
 use store::{Membership, Person, StoreError};
 
 use crate::{ApiError, App, audit::Trail, http::Request, mail};
+
+/// Organizations that one person may belong to.
+pub const MAX_MEMBERSHIPS: usize = 40;
 
 /// How often counting an attempt is tried again that met another attempt at the same address.
 const ATTEMPTS: usize = 10;
@@ -127,6 +132,33 @@ pub async fn active_memberships(app: &App, person: &Person) -> Result<Vec<(Tenan
     Ok(active)
 }
 
+/// The tenants that the person behind a session gets into from it, with their users there.
+///
+/// Whoever gave the password is the person, wherever they belong. A provider vouches for an identity and no more: of
+/// somebody whom the provider of a tenant has vouched for, nothing is known elsewhere.
+///
+/// # Errors
+///
+/// [`ApiError::Unavailable`].
+pub async fn reachable(app: &App, session: &Session, person: &Person) -> Result<Vec<(Tenant, User)>, ApiError> {
+    let users = match &session.method {
+        Method::Password => return active_memberships(app, person).await,
+        Method::Sso { provider: Provider::Oidc, .. } => vec![(session.tenant, session.user)],
+        Method::Sso { identity, .. } => {
+            let links = app.store.users_of_identity(identity).await?;
+            links.into_iter().map(|link| (link.tenant, link.user)).collect()
+        }
+    };
+    let mut reachable = Vec::new();
+    for (tenant, user) in users {
+        let user = app.store.user(tenant, user).await?.filter(|user| user.is_active);
+        let tenant = app.store.tenant(tenant).await?.filter(|tenant| tenant.admits(&session.method));
+        reachable.extend(tenant.zip(user));
+    }
+    reachable.sort_by(|(one, _), (other, _)| one.org_name.cmp(&other.org_name));
+    Ok(reachable)
+}
+
 /// Refuses a password that is older than the tenant allows, and mails a link to set another one. Says by mail when it
 /// soon will be, once a day.
 ///
@@ -210,7 +242,9 @@ pub async fn link(app: &App, token: &str) -> Result<Link, ApiError> {
     let token = OneTimeToken::parse(token).map_err(|_| refused())?;
     let once = app.store.once(&token.digest()).await?.ok_or_else(refused)?;
     let (joining, org) = match &once.purpose {
-        Purpose::ChooseOrganization { .. } => return Err(refused()),
+        Purpose::ChooseOrganization { .. } | Purpose::Sso(_) | Purpose::SsoPending(_) | Purpose::SsoWish { .. } => {
+            return Err(refused());
+        }
         Purpose::Activate { tenant, .. } => {
             (Some(*tenant), app.store.tenant(*tenant).await?.map(|tenant| tenant.org_name))
         }

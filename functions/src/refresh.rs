@@ -77,6 +77,9 @@ async fn go_on(app: &App, claims: Claims) -> Result<Claims, ApiError> {
     };
     if let Some(session) = session.filter(|_| claims.kuid.is_none()) {
         let tenant = app.store.tenant(session.tenant).await?.ok_or(ApiError::TenantGone)?;
+        if !tenant.admits(&session.method) {
+            return Err(Refused::Method.into());
+        }
         let now = app.clock.now();
         // A browser in use has a token that ended a little while ago at most, whoever else keeps the session in use.
         let has_lain = now.secs() > claims.exp + i64::from(tenant.idle_minutes) * 60;

@@ -91,6 +91,7 @@ fn ended(app: &App, claims: &Claims) -> Session {
         revoked_at: Some(app.clock.now()),
         ends_at: claims.session_ends_at(),
         sign_outs: 0,
+        method: domain::sso::Method::default(),
     }
 }
 

@@ -7,6 +7,7 @@ use domain::{
     audit::{Action, Means, Record, Resource},
     principal::Credential,
     session::{Device, Session},
+    sso::Method,
     token::{Claims, SignIn},
 };
 use lambda_http::http::header;
@@ -113,21 +114,21 @@ struct Asking {
     session: Session,
     address: EmailAddress,
     person: Person,
+    /// Of the person, in the organizations that the session gets into.
+    users: Vec<(Tenant, User)>,
 }
 
 impl Asking {
     async fn of(app: &App, request: &Request) -> Result<Self, ApiError> {
         let principal = caller::principal(app, request).await?;
         // A key that has leaked must not tell where its user is, nor lock them out.
-        let (claims, session) = match &principal.credential {
-            Credential::Token { claims, session: Some(session), .. } if claims.kuid.is_none() => {
-                (claims.clone(), session.clone())
-            }
-            _ => return Err(ApiError::NotByApiKey),
-        };
+        let session = principal.session().cloned().ok_or(ApiError::NotByApiKey)?;
+        let Credential::Token { claims, .. } = &principal.credential else { return Err(ApiError::NotByApiKey) };
+        let claims = claims.clone();
         let address = person::address_of(&principal.user)?;
         let person = app.store.person(address.canonical()).await?;
-        Ok(Self { principal, claims, session, address, person })
+        let users = person::reachable(app, &session, &person).await?;
+        Ok(Self { principal, claims, session, address, person, users })
     }
 
     /// The sessions in all organizations of the person, since from each one gets into the others: the one that asks
@@ -135,7 +136,7 @@ impl Asking {
     async fn living(&self, app: &App) -> Result<Vec<Living>, ApiError> {
         let now = app.clock.now();
         let mut living = Vec::new();
-        for (tenant, user) in person::active_memberships(app, &self.person).await? {
+        for (tenant, user) in &self.users {
             for (session, device) in app.store.sessions_of_user(user.uid).await? {
                 if session.is_alive(user.sign_outs, tenant.idle_minutes, now) {
                     living.push(Living { session, device, tenant: tenant.clone(), user: user.clone() });
@@ -231,7 +232,12 @@ async fn end_others(app: &App, signer: &Signer, request: Request) -> Result<Resp
         let resource = Resource::member(membership.user, email);
         trail.record_about(membership.user, Action::Activity, resource, what, format!("{what}: {email}"))
     };
-    let mut records: Vec<Record> = asking.person.accepted().map(record).collect();
+    // By the password they are all of the person; otherwise those that are known to be.
+    let is_meant = |user: UserUid| {
+        before.method == Method::Password || asking.users.iter().any(|(_, reachable)| reachable.uid == user)
+    };
+    let meant = || asking.person.accepted().filter(|membership| is_meant(membership.user));
+    let mut records: Vec<Record> = meant().map(record).collect();
     let resource = Resource::session(next.uid);
     let content = format!("{} goes on in a session of its own", user.name());
     records.push(audit::Trail::of(app, &request, &asking.principal).record(
@@ -240,7 +246,7 @@ async fn end_others(app: &App, signer: &Signer, request: Request) -> Result<Resp
         "Signed in",
         content,
     ));
-    let users: Vec<UserUid> = person::users_of(&asking.person);
+    let users: Vec<UserUid> = meant().map(|membership| membership.user).collect();
     let device = sign_in::device(&request);
     app.store.on_record(&records).end_other_sessions(&next, &device, before, user, &users, now).await?;
     Ok(records.first().map_or(answer.clone(), |record| audit::stated(answer, record)))

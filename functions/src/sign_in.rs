@@ -1,9 +1,10 @@
 //! What follows once a person has proven who they are: a session and its first token.
 
 use domain::{
-    SessionUid, TokenUid, User,
+    SessionUid, Tenant, TokenUid, User,
     audit::{Action, Means, Resource, shown_agent},
     session::{self, Device, Session},
+    sso::Method,
     token::{Claims, SignIn, Source},
 };
 use store::{Proof, StoreError};
@@ -11,28 +12,39 @@ use store::{Proof, StoreError};
 use crate::{
     ApiError, App, Signer, audit,
     http::{self, Request, Response},
-    token_answer,
+    sso, token_answer,
 };
 
 /// Begins a session and answers with its first token.
 ///
-/// - `proof`: by a password the session is a new one; by another session it carries that one on, which ends.
+/// - `proof`: by a password or an identity the session is a new one; by another session it carries that one on, which ends.
 ///
 /// # Errors
 ///
-/// [`ApiError::InvalidCredentials`] if the proof no longer holds, or the user was removed or disabled meanwhile.
+/// [`ApiError::SsoRequired`] if the tenant does not let anybody come this way; [`ApiError::InvalidCredentials`] if the
+/// proof no longer holds, or the user was removed or disabled meanwhile.
 pub(crate) async fn answer(
     app: &App,
     signer: &Signer,
     request: &Request,
-    user: &User,
+    (tenant, user): (&Tenant, &User),
     proof: Proof<'_>,
 ) -> Result<Response, ApiError> {
+    let method = match proof {
+        Proof::Password { .. } => Method::Password,
+        Proof::Session { session, .. } => session.method.clone(),
+        Proof::Identity { provider, identity } => Method::Sso { provider, identity: identity.digest() },
+    };
+    // Here, so that no door can forget to ask.
+    if !tenant.admits(&method) {
+        return Err(ApiError::SsoRequired(sso::required_url(app, tenant)));
+    }
     let now = app.clock.now();
     let (source, began_at, ends_at) = match proof {
         Proof::Password { .. } => (Source::Password, now, now + session::ABSOLUTE_LIMIT),
         // However often somebody switches, the limit is that of the sign-in.
         Proof::Session { session, .. } => (Source::Switch, session.signed_in_at(), session.ends_at),
+        Proof::Identity { .. } => (Source::Sso, now, now + session::ABSOLUTE_LIMIT),
     };
     let sign_in = SignIn {
         user: user.uid,
@@ -59,12 +71,17 @@ pub(crate) async fn answer(
             Proof::Session { user: source, .. } if source.uid == user.uid => source.sign_outs,
             _ => user.sign_outs,
         },
+        method,
     };
     let device = device(request);
     let (means, how) = match proof {
-        Proof::Password { .. } => (Means::Password, "with a password"),
+        Proof::Password { .. } => (Means::Password, "with a password".to_owned()),
+        Proof::Identity { provider, .. } => (Means::Sso { provider }, format!("by {}", provider.label())),
         Proof::Session { session, .. } => {
-            (Means::Token { session: session.uid, api_key: None }, "by switching from another organization")
+            (
+                Means::Token { session: session.uid, api_key: None },
+                "by switching from another organization".to_owned(),
+            )
         }
     };
     let mut records = vec![audit::Trail::of_user(app, request, user, means).record(

@@ -9,7 +9,7 @@ use domain::{
     user::LoginMode,
 };
 use serde::Deserialize;
-use store::CreateTenantRefused;
+use store::{CreateTenantRefused, Founding};
 use utoipa::ToSchema;
 
 use crate::{
@@ -113,7 +113,8 @@ async fn activate(app: &App, request: Request) -> Result<Response, ApiError> {
     let trail = audit::Trail::of_user(app, &request, &admin, Means::Link);
     let content = format!("Organization {} signed up by {}", tenant.org_name, admin.email);
     let record = [trail.record(Action::Create, Resource::tenant(&tenant), "Organization created", content)];
-    match app.store.on_record(&record).create_tenant(&tenant, &project, &admin, Some((&once, &next))).await {
+    let founding = Founding::ByMail { before: &once, after: &next };
+    match app.store.on_record(&record).create_tenant(&tenant, &project, &admin, founding).await {
         Ok(()) => Ok(audit::stated(http::no_content(), &record[0])),
         Err(CreateTenantRefused::NameTaken) => Err(ApiError::OrgNameTaken),
         Err(CreateTenantRefused::Store(store::StoreError::Conflict)) => Err(ApiError::InvalidOneTimeToken),

@@ -419,7 +419,7 @@ impl Sealer {
         }
     }
 
-    async fn open(&self, kid: &str, sealed: &[u8]) -> Result<Vec<u8>, SigningError> {
+    pub(crate) async fn open(&self, kid: &str, sealed: &[u8]) -> Result<Vec<u8>, SigningError> {
         let unreadable = || SigningError::Unreadable(kid.to_owned());
         match self {
             Self::Kms { client, key_id } => {

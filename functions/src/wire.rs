@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, marker::PhantomData};
 
+use domain::user::MAX_NAME_CHARS;
 use domain::Timestamp;
 use serde::{
     Deserialize, Deserializer, Serialize,
@@ -139,7 +140,7 @@ pub(crate) fn person_name(field: &'static str, text: &str) -> Result<String, Api
     let is_name = |char: char| !char.is_control() && !"/@<>\u{200b}\u{202e}\u{2066}\u{2067}\u{2068}".contains(char);
     let looks_like_a_host =
         name.split('.').skip(1).any(|rest| rest.chars().take(2).filter(|char| char.is_alphanumeric()).count() == 2);
-    let fits = (1..=64).contains(&name.chars().count()) && name.chars().all(is_name) && !looks_like_a_host;
+    let fits = (1..=MAX_NAME_CHARS).contains(&name.chars().count()) && name.chars().all(is_name) && !looks_like_a_host;
     if fits { Ok(name.to_owned()) } else { Err(ApiError::PersonName { field }) }
 }
 

@@ -66,7 +66,7 @@ pub(super) async fn take(console: Console<'_>) -> Result<Response, ApiError> {
     let sent = console.form();
     let next = sent.own_path("next", "/api-keys");
     match sign_in_to(console, &sent.text("choice"), &OrgName::folded(&sent.text("org"))).await {
-        Ok(token) => Ok(signed_in(console, &token, &next)),
+        Ok(token) => Ok(signed_in(console.app, &token, &next)),
         Err(ApiError::InvalidOneTimeToken | ApiError::InvalidCredentials) => {
             Ok(page::redirect(&page::url("/sign-in", &[("note", "again"), ("next", &sent.own_path("next", ""))])))
         }
@@ -103,7 +103,7 @@ async fn sign_in_to(console: Console<'_>, choice: &str, org: &OrgName) -> Result
     }
     let hash = person.password_hash.as_deref().unwrap_or_default();
     let proof = Proof::Password { address: &once.address, hash, used: Some(&once) };
-    let answer = sign_in::answer(app, signer, request, &user, proof).await?;
+    let answer = sign_in::answer(app, signer, request, (&tenant, &user), proof).await?;
     let bytes: &[u8] = answer.body();
     let answer: Value = serde_json::from_slice(bytes).unwrap_or_default();
     Ok(text(&answer["Authorization"]))

@@ -150,7 +150,7 @@ pub(super) async fn post_sign_in(console: Console<'_>) -> Result<Response, ApiEr
     match Call::new("POST /v1/auth/authenticate").body(body).send(console).await {
         Ok(answer) => {
             let next = if next.is_empty() { "/api-keys" } else { &next };
-            Ok(signed_in(console, &text(&answer["Authorization"]), next))
+            Ok(signed_in(console.app, &text(&answer["Authorization"]), next))
         }
         Err(ApiError::OrgSelectionRequired(organizations)) => {
             let names = organizations.iter().map(|organization| organization.name().to_owned()).collect();

@@ -39,6 +39,7 @@ use door::Forgot;
 use keys::Whose;
 use page::Form;
 use session::Session;
+pub(crate) use session::signed_in;
 use settings::Section;
 
 /// What browsers may do on a page: nothing from elsewhere, nothing inline.
@@ -75,6 +76,11 @@ pub async fn handle(app: &App, signer: &Signer, request: Request) -> Result<Resp
         Err(Refusal::Error(error)) if !console.wants_page() => Err(error),
         Err(Refusal::Error(error)) => Ok(door::error(console, &error)),
     }
+}
+
+/// A page of ours that an address names; nothing if it names none.
+pub(crate) fn own_path(address: &str) -> String {
+    page::own_path(address, "")
 }
 
 /// A request for a page, with what it takes to answer it.

@@ -61,9 +61,13 @@ impl Form {
     /// A page of ours to go on to; anything else leads to `default`. Not even another address of ours, since some of the
     /// API's do something when a browser goes to them.
     pub(super) fn own_path(&self, name: &str, default: &str) -> String {
-        let path = self.text(name);
-        if is_page(&path) { without_notes(&path) } else { default.to_owned() }
+        own_path(&self.text(name), default)
     }
+}
+
+/// An address if it is that of a page of ours; anything else leads to `default`.
+pub(super) fn own_path(address: &str, default: &str) -> String {
+    if is_page(address) { without_notes(address) } else { default.to_owned() }
 }
 
 /// The address of a page, but for what it says of what has just happened.

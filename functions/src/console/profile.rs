@@ -165,7 +165,7 @@ pub(super) async fn change_password(console: Console<'_>, session: &Session) -> 
             let body = json!({ "emailId": email, "password": password, "org": session.org_name() });
             return Ok(match Call::new("POST /v1/auth/authenticate").body(body).send(console).await {
                 Ok(answer) => {
-                    signed_in(console, &text(&answer["Authorization"]), &page::with_note(URL, "password-changed", ""))
+                    signed_in(console.app, &text(&answer["Authorization"]), &page::with_note(URL, "password-changed", ""))
                 }
                 // The password is changed all the same.
                 Err(_) => page::redirect("/sign-in?note=password"),
@@ -204,7 +204,7 @@ pub(super) async fn end_session(console: Console<'_>, session: &Session) -> Resu
 
 pub(super) async fn end_others(console: Console<'_>, session: &Session) -> Result<Response, Refusal> {
     let answer = Call::new("DELETE /v1/users/auth/sessions").by(&session.token).send(console).await?;
-    Ok(signed_in(console, &text(&answer["Authorization"]), &page::with_note(URL, "others-ended", "")))
+    Ok(signed_in(console.app, &text(&answer["Authorization"]), &page::with_note(URL, "others-ended", "")))
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use super::{
     words::in_words,
 };
 use crate::{
-    ApiError,
+    ApiError, App,
     caller::{self, COOKIE},
     http::{self, Response},
     refresh, token_answer,
@@ -86,7 +86,7 @@ impl Session {
         let me = Call::new("GET /v1/users/me").by(&token).send(console).await?;
         let known = caller::cookie_named(request, FORM_COOKIE);
         let is_secret_new = known.is_none();
-        let secret = known.unwrap_or_else(|| new_secret(console));
+        let secret = known.unwrap_or_else(|| new_secret(app));
         Ok(Self { token, is_new, sid, secret, is_secret_new, me })
     }
 
@@ -204,20 +204,20 @@ impl Session {
         let org = console.form().text("org");
         let call = Call::new("POST /v1/auth/org/{orgName}/switch").parameter("orgName", &org).by(&self.token);
         let answer = call.send(console).await?;
-        Ok(signed_in(console, &text(&answer["Authorization"]), "/api-keys"))
+        Ok(signed_in(console.app, &text(&answer["Authorization"]), "/api-keys"))
     }
 }
 
 /// To a page, signed in with this token.
-pub(super) fn signed_in(console: Console<'_>, token: &str, path: &str) -> Response {
+pub(crate) fn signed_in(app: &App, token: &str, path: &str) -> Response {
     let mut answer = page::redirect(path);
     answer.headers_mut().append(header::SET_COOKIE, cookie(COOKIE, token));
-    answer.headers_mut().append(header::SET_COOKIE, cookie(FORM_COOKIE, &new_secret(console)));
+    answer.headers_mut().append(header::SET_COOKIE, cookie(FORM_COOKIE, &new_secret(app)));
     answer
 }
 
-fn new_secret(console: Console<'_>) -> String {
-    hex::encode(console.app.entropy.bytes::<16>())
+fn new_secret(app: &App) -> String {
+    hex::encode(app.entropy.bytes::<16>())
 }
 
 /// It ends with the browser, or before that with the session.

@@ -19,13 +19,13 @@ pub(super) struct List {
 pub(super) async fn handle(app: &App, request: Request) -> Result<Response, ApiError> {
     let principal = caller::principal(app, &request).await?;
     // A key opens one tenant, and whoever made it for the user is not to learn of the others.
-    if principal.is_by_api_key() {
+    let Some(session) = principal.session() else {
         let tenant = app.store.tenant(principal.user.tenant).await?.ok_or(ApiError::TenantGone)?;
         return Ok(http::ok(&List { organizations: vec![Organization::new(app, &tenant)] }));
-    }
+    };
     let address = person::address_of(&principal.user)?;
     let person = app.store.person(address.canonical()).await?;
-    let memberships = person::active_memberships(app, &person).await?;
+    let memberships = person::reachable(app, session, &person).await?;
     let organizations = memberships.iter().map(|(tenant, _)| Organization::new(app, tenant)).collect();
     Ok(http::ok(&List { organizations }))
 }

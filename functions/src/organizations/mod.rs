@@ -14,6 +14,7 @@ use crate::{
     ApiError, App, Signer,
     http::{self, Request, Response},
     openapi::Operation,
+    sso::{self, SsoLogin},
     tenant_settings::BannerBody,
     token_answer,
 };
@@ -60,8 +61,7 @@ pub struct Organization {
     name: String,
     auth_type: &'static str,
     redirect_url: String,
-    #[schema(value_type = Vec<String>)]
-    sso_logins: [(); 0],
+    sso_logins: Vec<SsoLogin>,
 }
 
 impl Organization {
@@ -69,9 +69,9 @@ impl Organization {
     pub fn new(app: &App, tenant: &Tenant) -> Self {
         Self {
             name: tenant.org_name.to_string(),
-            auth_type: "password",
-            redirect_url: url_of(app, &tenant.org_name),
-            sso_logins: [],
+            auth_type: auth_type(tenant),
+            redirect_url: redirect_url(app, tenant),
+            sso_logins: sso::logins(app, Some(tenant)),
         }
     }
 }
@@ -81,6 +81,16 @@ impl Organization {
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
+}
+
+/// How the people of an organization sign in, as the wire names it.
+fn auth_type(tenant: &Tenant) -> &'static str {
+    if tenant.oidc.is_enabled || tenant.is_sso_required { "sso" } else { "password" }
+}
+
+/// Where a browser goes to sign in: to the provider where there is one, else to a page of ours.
+fn redirect_url(app: &App, tenant: &Tenant) -> String {
+    if auth_type(tenant) == "sso" { sso::required_url(app, tenant) } else { url_of(app, &tenant.org_name) }
 }
 
 /// Where the people of an organization sign in.

@@ -1,6 +1,6 @@
 //! `POST /v1/auth/org/{orgName}/switch`: signs the caller in to another of their organizations without a password.
 
-use domain::{principal::Credential, tenant::OrgName};
+use domain::{sso::Method, tenant::OrgName};
 use store::Proof;
 
 use crate::{
@@ -12,17 +12,16 @@ use crate::{
 pub(super) async fn handle(app: &App, signer: &Signer, request: Request) -> Result<Response, ApiError> {
     let principal = caller::principal(app, &request).await?;
     // A key opens one tenant, and so does whatever is born of it.
-    let session = match &principal.credential {
-        Credential::Token { claims, session: Some(session), .. } if claims.kuid.is_none() => session,
-        _ => return Err(ApiError::NotByApiKey),
-    };
+    let session = principal.session().ok_or(ApiError::NotByApiKey)?;
     let target = OrgName::folded(&http::path_parameter(&request, "orgName"));
     let address = person::address_of(&principal.user)?;
     let person = app.store.person(address.canonical()).await?;
-    let memberships = person::active_memberships(app, &person).await?;
+    let memberships = person::reachable(app, session, &person).await?;
     let found = memberships.into_iter().find(|(tenant, _)| tenant.org_name == target);
     let (tenant, user) = found.ok_or(ApiError::AccessDenied)?;
     // Another organization may give passwords less time than the one that was signed in to.
-    person::check_age(app, &address, &person, &tenant).await?;
-    sign_in::answer(app, signer, &request, &user, Proof::Session { session, user: &principal.user }).await
+    if session.method == Method::Password && tenant.admits(&session.method) {
+        person::check_age(app, &address, &person, &tenant).await?;
+    }
+    sign_in::answer(app, signer, &request, (&tenant, &user), Proof::Session { session, user: &principal.user }).await
 }

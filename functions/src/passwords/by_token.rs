@@ -25,9 +25,6 @@ pub(super) struct Body {
 /// How often setting is tried again that met a change of the user.
 const ATTEMPTS: usize = 3;
 
-/// Organizations that one person may belong to.
-const MAX_MEMBERSHIPS: usize = 40;
-
 /// `PATCH /v1/auth/password/{passwordToken}/reset`.
 pub(super) async fn reset(app: &App, request: Request) -> Result<Response, ApiError> {
     set(app, &request, |purpose| (*purpose == Purpose::ResetPassword).then_some(None)).await
@@ -115,8 +112,8 @@ async fn pending(app: &App, person: &Person, tenant: TenantUid, user: UserUid) -
     let found = app.store.user(tenant, user).await?.filter(|user| user.is_pending);
     let membership = person.memberships.iter().find(|membership| membership.user == user);
     let (Some(user), Some(membership)) = (found, membership) else { return Err(ApiError::InvalidOneTimeToken) };
-    if person.accepted().count() >= MAX_MEMBERSHIPS {
-        return Err(ApiError::TooManyMemberships(MAX_MEMBERSHIPS));
+    if person.accepted().count() >= person::MAX_MEMBERSHIPS {
+        return Err(ApiError::TooManyMemberships(person::MAX_MEMBERSHIPS));
     }
     Ok((user, membership.clone()))
 }

@@ -53,7 +53,7 @@ pub(super) async fn handle(app: &App, request: Request) -> Result<Response, ApiE
         format!("{} ({}) invited, with {with}", user.name(), user.email),
     )];
     let again_from = user.created_at + mail::Kind::Invitation.interval();
-    match app.store.on_record(&record).create_user(&user, &tenant, Some((&once, &mail, again_from))).await {
+    match app.store.on_record(&record).create_user(&user, &tenant, Some((&once, &mail, again_from)), None).await {
         Ok(()) => Ok(audit::stated(http::created(&Created { uid: user.uid }), &record[0])),
         Err(CreateUserRefused::JustInvited) => Err(ApiError::JustInvited),
         Err(CreateUserRefused::EmailTaken) => Err(ApiError::UserAlreadyExists),

@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 use crate::{
     api_key::ApiKey,
     principal::{Credential, Principal},
+    sso::Provider,
     tenant::Tenant,
     timestamp::Timestamp,
     uid::{ApiKeyUid, AuditUid, SessionUid, TenantUid, UID_BYTES, UserUid},
@@ -93,6 +94,11 @@ pub enum Means {
     },
     /// A password.
     Password,
+    /// A provider that vouched for them.
+    Sso {
+        /// Which.
+        provider: Provider,
+    },
     /// A mailed link.
     Link,
     /// Nothing: the service itself, or somebody who was not recognised.

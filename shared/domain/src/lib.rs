@@ -9,6 +9,7 @@
 //! - [`permission`] and [`role`]: what one may do
 //! - [`tenant`], [`settings`], [`user`], [`session`]: the things a credential belongs to
 //! - [`email`], [`password`], [`login`], [`once`]: people, and how they prove who they are
+//! - [`sso`]: people whom somebody else vouches for
 //! - [`audit`]: what happened, and the chain that shows whether anybody has changed it since
 
 pub mod annotations;
@@ -24,6 +25,7 @@ pub mod principal;
 pub mod role;
 pub mod session;
 pub mod settings;
+pub mod sso;
 pub mod tenant;
 pub mod timestamp;
 pub mod token;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::{
+    sso::{Attempt, Pending, Wish},
     timestamp::Timestamp,
     uid::{TenantUid, UserUid},
     user::LoginMode,
@@ -80,6 +81,17 @@ pub enum Purpose {
         /// When that password was set.
         password_changed_at: Timestamp,
     },
+    /// To come back from a provider: it is the `state` of OAuth 2.
+    Sso(Attempt),
+    /// To say what follows of what a provider has vouched for.
+    SsoPending(Pending),
+    /// To go to a provider with more in mind than signing in.
+    SsoWish {
+        /// What.
+        wish: Wish,
+        /// The page to go on to.
+        next: String,
+    },
 }
 
 /// What somebody filled in to sign up.
@@ -122,7 +134,11 @@ impl OneTime {
                 password_changed_at.is_some_and(|changed_at| self.expires_at <= changed_at + LIFETIME)
             }
             Purpose::ChooseOrganization { password_changed_at: known } => password_changed_at != Some(*known),
-            Purpose::SignUp(_) | Purpose::Activate { .. } => false,
+            Purpose::SignUp(_)
+            | Purpose::Activate { .. }
+            | Purpose::Sso(_)
+            | Purpose::SsoPending(_)
+            | Purpose::SsoWish { .. } => false,
         };
         now < self.expires_at && !is_void
     }

@@ -146,6 +146,14 @@ impl Principal {
         }
     }
 
+    /// The session that calls, if it is one that a person began.
+    pub const fn session(&self) -> Option<&Session> {
+        match &self.credential {
+            Credential::Token { claims, session, .. } if claims.kuid.is_none() => session.as_ref(),
+            _ => None,
+        }
+    }
+
     /// Whether this permission is held throughout the tenant.
     pub fn has(&self, permission: Permission) -> bool {
         self.permissions.contains(permission)

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::{
+    sso::Method,
     timestamp::Timestamp,
     uid::{SessionUid, TenantUid, UserUid},
 };
@@ -45,6 +46,8 @@ pub struct Session {
     pub ends_at: Timestamp,
     /// How often its user had been signed out everywhere when it began.
     pub sign_outs: u64,
+    /// By what its person was recognised, however often they have switched or refreshed since.
+    pub method: Method,
 }
 
 impl Session {
@@ -90,6 +93,7 @@ mod tests {
             revoked_at: None,
             ends_at: at(43_200),
             sign_outs: 3,
+            method: Method::Password,
         };
         assert!(!session.is_idle(15, at(17 * 60)));
         assert!(session.is_idle(15, at(17 * 60 + 1)));

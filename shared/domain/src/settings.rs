@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::uid::TenantUid;
+
 /// Minutes without real use after which a session ends: range and default. Source: `contract.md` 1.12.
 pub const IDLE_MINUTES: std::ops::RangeInclusive<u32> = 15..=1440;
 /// Characters of the banner's text and of its title.
@@ -26,6 +28,12 @@ pub enum SettingRefused {
     /// Not one of the social logins there are.
     #[error("ssoLogins may hold github and google")]
     SocialLogin,
+    /// No way would be left to sign in.
+    #[error("single sign-on is required, so a provider must stay enabled; allow passwords first")]
+    SsoRequired,
+    /// There is no provider to require.
+    #[error("enable a provider before requiring single sign-on")]
+    NothingToRequire,
     /// No issuer or client, one that is not on HTTPS, or too much of anything.
     #[error("an enabled provider needs clientId and an issuerUrl that begins with https://, all of reasonable length")]
     Oidc,
@@ -141,6 +149,20 @@ pub struct ClaimNames {
     pub spectro_team: String,
 }
 
+impl ClaimNames {
+    /// What is told by which claim, where nobody said so: by those of the standard.
+    #[must_use]
+    pub fn or_standard(&self) -> Self {
+        let or = |name: &String, standard: &str| if name.is_empty() { standard.to_owned() } else { name.clone() };
+        Self {
+            email: or(&self.email, "email"),
+            first_name: or(&self.first_name, "given_name"),
+            last_name: or(&self.last_name, "family_name"),
+            spectro_team: or(&self.spectro_team, "groups"),
+        }
+    }
+}
+
 /// The `OpenID` Connect provider that a tenant's people sign in with.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OidcProvider {
@@ -184,9 +206,20 @@ impl OidcProvider {
         let fits = texts.into_iter().chain(names.into_iter().flatten()).all(|text| text.len() <= 2048)
             && lists.into_iter().all(|list| list.len() <= 50 && list.iter().all(|text| text.len() <= 256))
             && self.ca_certificate.len() <= 16 * 1024;
-        let is_complete = !self.is_enabled || !self.client_id.is_empty() && self.issuer_url.starts_with("https://");
+        let is_complete = !self.is_enabled || !self.client_id.is_empty() && is_issuer(&self.issuer_url);
         if fits && is_complete { Ok(self) } else { Err(SettingRefused::Oidc) }
     }
+}
+
+/// Whether a text can be an issuer: on HTTPS, or on the very machine that asks, which only a local server reaches.
+fn is_issuer(url: &str) -> bool {
+    let is_of_this_machine = ["http://localhost:", "http://127.0.0.1:"].iter().any(|start| url.starts_with(start));
+    (url.starts_with("https://") || is_of_this_machine) && !url.contains(['?', '#'])
+}
+
+/// The record in the DNS by which a domain says that it is a tenant's: its name and what it holds.
+pub fn domain_proof(tenant: TenantUid, domain: &str) -> (String, String) {
+    (format!("_latchkey.{domain}"), format!("latchkey-tenant={tenant}"))
 }
 
 /// Checks the domains of a tenant and gives them in lower case, each once.

@@ -5,6 +5,7 @@ use std::fmt;
 use crate::{
     password::PasswordPolicy,
     settings::{Banner, Limits, OidcProvider, SocialLogins},
+    sso::{Method, Provider},
     uid::{ProjectUid, TenantUid},
 };
 
@@ -90,6 +91,8 @@ pub struct Tenant {
     pub domains: Vec<String>,
     /// The provider that its people sign in with.
     pub oidc: OidcProvider,
+    /// Whether its people sign in by a provider only, and no password opens anything.
+    pub is_sso_required: bool,
     /// Whether its admins are told too when somebody's API key expires.
     pub tells_admins_of_expiry: bool,
 }
@@ -107,8 +110,22 @@ impl Tenant {
             social_logins: SocialLogins::default(),
             domains: Vec::new(),
             oidc: OidcProvider::default(),
+            is_sso_required: false,
             tells_admins_of_expiry: false,
         }
+    }
+
+    /// Whether it lets its people sign in by this provider, as far as the installation has it.
+    pub fn offers(&self, provider: Provider) -> bool {
+        match provider {
+            Provider::Oidc => self.oidc.is_enabled,
+            social => self.social_logins.is_enabled && self.social_logins.names.iter().any(|name| name == social.as_str()),
+        }
+    }
+
+    /// Whether what was begun this way may begin, or go on, as things are.
+    pub fn admits(&self, method: &Method) -> bool {
+        method.provider().map_or(!self.is_sso_required, |provider| self.offers(provider))
     }
 }
 

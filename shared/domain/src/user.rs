@@ -9,6 +9,9 @@ use crate::{
     uid::{RoleUid, TenantUid, UserUid},
 };
 
+/// Characters of a given or family name.
+pub const MAX_NAME_CHARS: usize = 64;
+
 /// One person's membership of one tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {

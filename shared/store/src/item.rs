@@ -10,6 +10,7 @@ use domain::{
     password::PasswordPolicy,
     session::{Device, Session},
     settings::{Banner, Limits, OidcProvider, SocialLogins},
+    sso::{Identity, Link, Method, Provider},
     tenant::{OrgName, Project},
     user::LoginMode,
 };
@@ -285,6 +286,8 @@ struct TenantRow {
     oidc: OidcProvider,
     #[serde(default)]
     tells_admins: bool,
+    #[serde(default)]
+    sso_required: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -314,6 +317,7 @@ pub(crate) fn of_tenant(tenant: &Tenant) -> Result<Item, StoreError> {
         domains: tenant.domains.clone(),
         oidc: tenant.oidc.clone(),
         tells_admins: tenant.tells_admins_of_expiry,
+        sso_required: tenant.is_sso_required,
     })
 }
 
@@ -340,6 +344,7 @@ pub(crate) fn tenant(item: Item) -> Result<Tenant, StoreError> {
         social_logins: row.social_logins,
         domains: row.domains,
         oidc: row.oidc,
+        is_sso_required: row.sso_required,
         tells_admins_of_expiry: row.tells_admins,
     })
 }
@@ -383,6 +388,15 @@ struct SessionRow {
     ttl: i64,
     #[serde(default)]
     sign_outs: u64,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    sso: Option<SsoRow>,
+}
+
+/// Of a session that a provider began.
+#[derive(Debug, Serialize, Deserialize)]
+struct SsoRow {
+    provider: Provider,
+    identity: String,
 }
 
 pub(crate) fn of_session(session: &Session) -> Result<Item, StoreError> {
@@ -396,6 +410,12 @@ pub(crate) fn of_session(session: &Session) -> Result<Item, StoreError> {
         ends_at: session.ends_at.millis(),
         ttl: session.ends_at.secs() + 1,
         sign_outs: session.sign_outs,
+        sso: match &session.method {
+            Method::Password => None,
+            Method::Sso { provider, identity } => {
+                Some(SsoRow { provider: *provider, identity: identity.clone() })
+            }
+        },
     })
 }
 
@@ -419,6 +439,45 @@ pub(crate) fn session(item: Item) -> Result<Session, StoreError> {
         revoked_at: row.revoked_at.map(Timestamp::from_millis),
         ends_at: Timestamp::from_millis(row.ends_at),
         sign_outs: row.sign_outs,
+        method: row.sso.map_or(Method::Password, |sso| Method::Sso { provider: sso.provider, identity: sso.identity }),
+    })
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct LinkRow {
+    tenant: TenantUid,
+    user: UserUid,
+    provider: Provider,
+    issuer: String,
+    subject: String,
+    email: String,
+    created_at: i64,
+}
+
+/// The items of a link: where the identity is found, and where the user's own are.
+pub(crate) fn of_link(link: &Link) -> Result<[Item; 2], StoreError> {
+    let row = LinkRow {
+        tenant: link.tenant,
+        user: link.user,
+        provider: link.provider,
+        issuer: link.identity.issuer.clone(),
+        subject: link.identity.subject.clone(),
+        email: link.email.clone(),
+        created_at: link.created_at.millis(),
+    };
+    let identity = link.identity.digest();
+    Ok([keys::link(&identity, link.tenant).with(&row)?, keys::link_of_user(link.user, &identity).with(&row)?])
+}
+
+pub(crate) fn link(item: Item) -> Result<Link, StoreError> {
+    let row: LinkRow = from_item(item)?;
+    Ok(Link {
+        tenant: row.tenant,
+        user: row.user,
+        provider: row.provider,
+        identity: Identity { issuer: row.issuer, subject: row.subject },
+        email: row.email,
+        created_at: Timestamp::from_millis(row.created_at),
     })
 }
 

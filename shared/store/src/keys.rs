@@ -83,9 +83,31 @@ pub(crate) fn organization(name: &OrgName) -> ItemKey {
     ItemKey::new(format!("ORG#{name}"), "ORG")
 }
 
+pub(crate) const DOMAIN_PREFIX: &str = "DOMAIN#";
+
 /// Held by the one tenant whose domain this is.
 pub(crate) fn domain(name: &str) -> ItemKey {
-    ItemKey::new(format!("DOMAIN#{name}"), "DOMAIN")
+    ItemKey::new(format!("{DOMAIN_PREFIX}{name}"), "DOMAIN")
+}
+
+/// What identifies a person at a provider, with the users that it means, one in each tenant.
+pub(crate) fn link_partition(identity: &str) -> String {
+    format!("LINK#{identity}")
+}
+
+pub(crate) fn link(identity: &str, tenant: TenantUid) -> ItemKey {
+    ItemKey::new(link_partition(identity), tenant_partition(tenant))
+}
+
+pub(crate) const LINK_PREFIX: &str = "LINK#";
+
+/// The partition of a user's own record and identities.
+pub(crate) fn user_partition(user: UserUid) -> String {
+    format!("{USER_PREFIX}{user}")
+}
+
+pub(crate) fn link_of_user(user: UserUid, identity: &str) -> ItemKey {
+    ItemKey::new(user_partition(user), format!("{LINK_PREFIX}{identity}"))
 }
 
 pub(crate) fn once(digest: &str) -> ItemKey {

@@ -16,6 +16,7 @@ mod principals;
 mod reads;
 mod sessions;
 mod signing_keys;
+mod sso;
 mod sweeps;
 mod tenants;
 mod transaction;
@@ -27,8 +28,9 @@ pub use error::StoreError;
 pub use item::OutgoingMail;
 pub use people::{Membership, NewPassword, Person, PostedMail, Proof};
 pub use signing_keys::SigningKeyRecord;
+pub use sso::{DomainHolder, LinkProof, LinkRefused, ProveDomainRefused};
 pub use sweeps::{ExpiringKey, ExpiringPage};
-pub use tenants::{CreateTenantRefused, ReplaceSettingsRefused};
+pub use tenants::{CreateTenantRefused, Founding, ReplaceSettingsRefused};
 pub use users::{ChangeUserRefused, CreateUserRefused, INVITATION};
 
 use std::{fmt, sync::Arc};

@@ -10,6 +10,7 @@ use domain::{
     login::Attempts,
     once::OneTime,
     session::{Device, Session},
+    sso::{Identity, Provider},
     tenant::OrgName,
 };
 use serde::{Deserialize, Serialize};
@@ -17,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Recorded, Store, StoreError,
     item::{self, Item, OutgoingMail},
-    keys, number, text,
+    keys, number, sso, text,
     transaction::{Cancelled, Change},
 };
 
@@ -181,8 +182,24 @@ impl Store {
         TransactWriteItem::builder().condition_check(check.build().expect("table, key and condition are set")).build()
     }
 
+    /// That a user is active and was not changed in what counts since it was read.
+    pub(crate) fn check_active(&self, user: &User) -> TransactWriteItem {
+        let check = ConditionCheck::builder()
+            .table_name(&self.tables.tenants)
+            .set_key(Some(keys::user(user.uid).item()))
+            .condition_expression(format!("#tenant = :tenant AND #active = :true AND {SIGN_OUTS_AS_READ}"))
+            .expression_attribute_names("#tenant", "tenant")
+            .expression_attribute_names("#active", "is_active")
+            .expression_attribute_names("#outs", item::SIGN_OUTS)
+            .expression_attribute_values(":tenant", text(user.tenant))
+            .expression_attribute_values(":true", AttributeValue::Bool(true))
+            .expression_attribute_values(":outs", number(user.sign_outs))
+            .expression_attribute_values(":none", number(0));
+        TransactWriteItem::builder().condition_check(check.build().expect("table, key and condition are set")).build()
+    }
+
     /// Somebody came in, so the name is the organization's for good; unless another has got it meanwhile.
-    fn confirm_organization(&self, membership: &Membership) -> TransactWriteItem {
+    pub(crate) fn confirm_organization(&self, membership: &Membership) -> TransactWriteItem {
         let change = Change {
             table: self.tables.tenants.clone(),
             key: keys::organization(&membership.org_name).item(),
@@ -194,7 +211,7 @@ impl Store {
         change.build()
     }
 
-    fn check_password_hash(&self, address: &str, hash: &str) -> TransactWriteItem {
+    pub(crate) fn check_password_hash(&self, address: &str, hash: &str) -> TransactWriteItem {
         let check = ConditionCheck::builder()
             .table_name(&self.tables.tenants)
             .set_key(Some(keys::login(address).item()))
@@ -391,8 +408,13 @@ impl Recorded<'_> {
                 // A change of the password in between signs out the user of the old session, not of the new one.
                 if source.uid != user.uid {
                     writes.push(self.check_sign_outs(source));
+                    // In the other organization the same identity must be theirs too.
+                    writes.extend(sso::identity_of(&session.method).map(|identity| self.check_link(identity, user)));
                 }
                 writes.push(self.end_living(before.uid, session.created_at));
+            }
+            Proof::Identity { .. } => {
+                writes.extend(sso::identity_of(&session.method).map(|identity| self.check_link(identity, user)));
             }
         }
         Ok(self.transact(writes).await?)
@@ -515,6 +537,13 @@ pub enum Proof<'a> {
         session: &'a Session,
         /// Whose it is, as it was read.
         user: &'a User,
+    },
+    /// By an identity that a provider has vouched for, and that is linked to the user.
+    Identity {
+        /// Who vouched.
+        provider: Provider,
+        /// For whom.
+        identity: &'a Identity,
     },
 }
 

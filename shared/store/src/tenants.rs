@@ -4,6 +4,7 @@ use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
 use domain::{
     EmailAddress, ProjectUid, Tenant, TenantUid, Timestamp, User,
     once::OneTime,
+    sso::Link,
     tenant::{OrgName, Project},
 };
 
@@ -25,6 +26,27 @@ pub enum CreateTenantRefused {
     Store(#[from] StoreError),
 }
 
+/// By what the first admin of a tenant came.
+#[derive(Debug, Clone, Copy)]
+pub enum Founding<'a> {
+    /// By whoever has the tables at hand.
+    AtHand,
+    /// By a mailed link, whose one-time token then leads one step further.
+    ByMail {
+        /// What it was good for.
+        before: &'a OneTime,
+        /// What it is good for afterwards.
+        after: &'a OneTime,
+    },
+    /// By an identity that a provider has vouched for.
+    ByIdentity {
+        /// Of the admin.
+        link: &'a Link,
+        /// The one-time token that stood for it, which is used up.
+        used: &'a OneTime,
+    },
+}
+
 /// Why settings were left as they were.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplaceSettingsRefused {
@@ -37,7 +59,7 @@ pub enum ReplaceSettingsRefused {
 }
 
 /// What a tenant can change: the attribute, its alias, the aliases of its new and its old value.
-const SETTINGS: [(&str, &str, &str, &str); 8] = [
+const SETTINGS: [(&str, &str, &str, &str); 9] = [
     ("limits", "#limits", ":limits", ":limits_before"),
     ("idle_minutes", "#idle", ":idle", ":idle_before"),
     ("password_policy", "#policy", ":policy", ":policy_before"),
@@ -46,6 +68,7 @@ const SETTINGS: [(&str, &str, &str, &str); 8] = [
     ("domains", "#domains", ":domains", ":domains_before"),
     ("oidc", "#oidc", ":oidc", ":oidc_before"),
     ("tells_admins", "#tells", ":tells", ":tells_before"),
+    ("sso_required", "#sso", ":sso", ":sso_before"),
 ];
 
 impl Store {
@@ -96,10 +119,39 @@ impl Recorded<'_> {
     ///
     /// [`ReplaceSettingsRefused::DomainTaken`]; [`StoreError::Conflict`] if it was changed since it was read, or removed.
     pub async fn replace_settings(&self, before: &Tenant, after: &Tenant) -> Result<(), ReplaceSettingsRefused> {
+        let Some(change) = self.change_settings(before, after)? else { return Ok(()) };
+        let claimed: Vec<&String> = after.domains.iter().filter(|domain| !before.domains.contains(domain)).collect();
+        let dropped: Vec<String> =
+            before.domains.iter().filter(|domain| !after.domains.contains(domain)).cloned().collect();
+        let mut writes = vec![change];
+        for domain in &claimed {
+            let mut held = keys::domain(domain).item();
+            held.insert("tenant".to_owned(), text(after.uid));
+            writes.push(self.put_if_own(held, after.uid));
+        }
+        // Somebody else may have proven meanwhile that one of them is theirs.
+        for holder in self.domain_holders(&dropped).await?.iter().filter(|holder| holder.tenant == after.uid) {
+            writes.push(self.delete_if_own(&keys::domain(&holder.domain), after.uid));
+        }
+        match self.transact(writes).await {
+            Ok(()) => Ok(()),
+            Err(Cancelled::Condition { at, .. }) if (1..=claimed.len()).contains(&at) => {
+                Err(ReplaceSettingsRefused::DomainTaken(claimed[at - 1].clone()))
+            }
+            Err(cancelled) => Err(StoreError::from(cancelled).into()),
+        }
+    }
+
+    /// What changes settings, if there is anything to change.
+    pub(crate) fn change_settings(
+        &self,
+        before: &Tenant,
+        after: &Tenant,
+    ) -> Result<Option<TransactWriteItem>, StoreError> {
         let (old, new) = (item::of_tenant(before)?, item::of_tenant(after)?);
         let changed: Vec<_> = SETTINGS.into_iter().filter(|(name, ..)| old.get(*name) != new.get(*name)).collect();
         if changed.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let assignments: Vec<_> = changed.iter().map(|(_, alias, value, _)| format!("{alias} = {value}")).collect();
         // What came later is not in what was written before.
@@ -119,27 +171,12 @@ impl Recorded<'_> {
                 .flat_map(|(name, _, value, before)| [(*value, new[*name].clone()), (*before, old[*name].clone())])
                 .collect(),
         };
-        let claimed: Vec<&String> = after.domains.iter().filter(|domain| !before.domains.contains(domain)).collect();
-        let dropped = before.domains.iter().filter(|domain| !after.domains.contains(domain));
-        let mut writes = vec![change.build()];
-        for domain in &claimed {
-            let mut held = keys::domain(domain).item();
-            held.insert("tenant".to_owned(), text(after.uid));
-            writes.push(self.put_if_own(held, after.uid));
-        }
-        writes.extend(dropped.map(|domain| self.delete(&keys::domain(domain))));
-        match self.transact(writes).await {
-            Ok(()) => Ok(()),
-            Err(Cancelled::Condition { at, .. }) if (1..=claimed.len()).contains(&at) => {
-                Err(ReplaceSettingsRefused::DomainTaken(claimed[at - 1].clone()))
-            }
-            Err(cancelled) => Err(StoreError::from(cancelled).into()),
-        }
+        Ok(Some(change.build()))
     }
 
     /// Writes a new tenant with its first project and its first user, who is its admin.
     ///
-    /// - `once`: the one-time token by which it is made, and what takes its place.
+    /// - `founding`: by what the admin came.
     ///
     /// # Errors
     ///
@@ -149,7 +186,7 @@ impl Recorded<'_> {
         tenant: &Tenant,
         project: &Project,
         admin: &User,
-        once: Option<(&OneTime, &OneTime)>,
+        founding: Founding<'_>,
     ) -> Result<(), CreateTenantRefused> {
         let address = EmailAddress::parse(&admin.email).map_err(|error| StoreError::Broken(error.into()))?;
         let membership = Membership {
@@ -162,7 +199,10 @@ impl Recorded<'_> {
         settings.insert(USER_COUNT.to_owned(), number(1));
         settings.insert(ADMIN_COUNT.to_owned(), number(u8::from(admin.is_active)));
         let user = item::of_user(admin)?;
-        let unconfirmed_until = once.map(|(before, _)| before.expires_at.millis());
+        let unconfirmed_until = match founding {
+            Founding::ByMail { before, .. } => Some(before.expires_at.millis()),
+            Founding::AtHand | Founding::ByIdentity { .. } => None,
+        };
         let name = OrganizationRow { tenant: tenant.uid, unconfirmed_until };
         let name = item::with_key(&keys::organization(&tenant.org_name), &name)?;
         let name = Put::builder()
@@ -173,7 +213,7 @@ impl Recorded<'_> {
             .expression_attribute_values(":now", number(admin.created_at.millis()));
         let name = TransactWriteItem::builder().put(name.build().expect("table and item are set")).build();
         let mut writes = Vec::new();
-        if let Some((before, after)) = once {
+        if let Founding::ByMail { before, after } = founding {
             writes.push(self.replace_once(before, after)?);
         }
         let at_name = writes.len();
@@ -185,6 +225,10 @@ impl Recorded<'_> {
             self.put_new(user.index),
             self.put_new(people::of_membership(address.canonical(), &membership)?),
         ]);
+        if let Founding::ByIdentity { link, used } = founding {
+            writes.extend(self.put_link(link)?);
+            writes.push(self.delete_if(&keys::once(&used.digest), "attribute_exists(pk)"));
+        }
         match self.transact(writes).await {
             Ok(()) => Ok(()),
             Err(Cancelled::Condition { at, .. }) if at == at_name => Err(CreateTenantRefused::NameTaken),

@@ -125,6 +125,17 @@ impl Store {
         TransactWriteItem::builder().put(put.build().expect("table and item are set")).build()
     }
 
+    /// Deletes an item that no other tenant holds.
+    pub(crate) fn delete_if_own(&self, key: &ItemKey, tenant: TenantUid) -> TransactWriteItem {
+        let delete = Delete::builder()
+            .table_name(&self.tables.tenants)
+            .set_key(Some(key.item()))
+            .condition_expression("attribute_not_exists(pk) OR #tenant = :tenant")
+            .expression_attribute_names("#tenant", "tenant")
+            .expression_attribute_values(":tenant", text(tenant));
+        TransactWriteItem::builder().delete(delete.build().expect("table and key are set")).build()
+    }
+
     pub(crate) fn delete(&self, key: &ItemKey) -> TransactWriteItem {
         let delete = Delete::builder().table_name(&self.tables.tenants).set_key(Some(key.item()));
         TransactWriteItem::builder().delete(delete.build().expect("table and key are set")).build()

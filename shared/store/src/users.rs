@@ -2,7 +2,7 @@
 //! together, and the tenant counts users and admins with them.
 
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, TransactWriteItem};
-use domain::{EmailAddress, Tenant, TenantUid, Timestamp, User, UserUid, once::OneTime};
+use domain::{EmailAddress, Tenant, TenantUid, Timestamp, User, UserUid, once::OneTime, sso::Link};
 
 use crate::{
     Membership, OutgoingMail, Recorded, Store, StoreError,
@@ -91,6 +91,7 @@ impl Recorded<'_> {
     ///
     /// - `invitation`: a one-time token and the mail that carries it, which come to be with the user, and until when the
     ///   address is not to be invited again.
+    /// - `link`: the identity by which they come, where nobody has invited them.
     ///
     /// # Errors
     ///
@@ -100,6 +101,7 @@ impl Recorded<'_> {
         user: &User,
         tenant: &Tenant,
         invitation: Option<(&OneTime, &OutgoingMail, Timestamp)>,
+        link: Option<&Link>,
     ) -> Result<(), CreateUserRefused> {
         let items = item::of_user(user)?;
         let membership = Membership {
@@ -118,6 +120,9 @@ impl Recorded<'_> {
             writes.push(self.put_mailed(&canonical(user)?, INVITATION, user.created_at, again_from));
             writes.push(self.put_new(item::of_once(once)?));
             writes.push(self.put_new(item::of_mail(mail)?));
+        }
+        if let Some(link) = link {
+            writes.extend(self.put_link(link)?);
         }
         match self.transact(writes).await {
             Ok(()) => Ok(()),
@@ -194,11 +199,17 @@ impl Recorded<'_> {
     ///
     /// - `login`: the hash of the person's password if they belong to nothing else, so that it goes too; unless they
     ///   set another one at this moment, to come into another organization.
+    /// - `links`: the identities of the user, at most [`domain::sso::MAX_LINKS`].
     ///
     /// # Errors
     ///
     /// As in [`ChangeUserRefused`]; [`StoreError::Conflict`] if it is active or has keys.
-    pub async fn delete_user(&self, user: &User, login: Option<&str>) -> Result<(), ChangeUserRefused> {
+    pub async fn delete_user(
+        &self,
+        user: &User,
+        login: Option<&str>,
+        links: &[Link],
+    ) -> Result<(), ChangeUserRefused> {
         let address = canonical(user)?;
         let profile = Delete::builder()
             .table_name(&self.tables.tenants)
@@ -214,6 +225,7 @@ impl Recorded<'_> {
             self.delete_if(&keys::user_index(user.tenant, user.uid), "attribute_exists(pk)"),
             self.delete_if(&keys::membership(&address, user.tenant), "attribute_exists(pk)"),
         ];
+        writes.extend(links.iter().flat_map(|link| self.delete_link(link)));
         if let Some(hash) = login {
             let delete = Delete::builder()
                 .table_name(&self.tables.tenants)

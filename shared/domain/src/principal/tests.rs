@@ -50,6 +50,7 @@ fn session(revoked_at: Option<Timestamp>) -> Session {
         revoked_at,
         ends_at: LATER,
         sign_outs: 0,
+        method: crate::sso::Method::Password,
     }
 }
 
