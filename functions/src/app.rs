@@ -8,7 +8,8 @@ use store::{Jitter, Store, TableNames};
 
 use crate::{
     aws,
-    outbound::{Outbound, Reach},
+    dns::Dns,
+    outbound::{Outbound, Outside},
     password_hash::Hasher,
     signing::Verifier,
     sso::Social,
@@ -31,6 +32,8 @@ pub struct App {
     pub hasher: Hasher,
     /// The way to addresses that somebody else has named.
     pub outbound: Outbound,
+    /// What domains say of themselves.
+    pub dns: Dns,
 }
 
 /// What the deployment has set.
@@ -81,15 +84,15 @@ impl App {
         let sign_up = optional("SIGN_UP").as_deref() == Some("open");
         // An instance serves one request at a time, so it hashes one password at a time.
         let settings = Settings { public_url, audience, sign_up, social: Social::from_env() };
-        Ok(Self::new(store, Clock::system(), settings, Hasher::new(1), Reach::PUBLIC))
+        Ok(Self::new(store, Clock::system(), settings, Hasher::new(1), Outside::public()))
     }
 
     /// What a function has at hand, put together.
     ///
-    /// - `reach`: where requests to others may go.
-    pub fn new(store: Store, clock: Clock, settings: Settings, hasher: Hasher, reach: Reach) -> Self {
-        let (entropy, verifier, outbound) = (Entropy::system(), Verifier::default(), Outbound::new(reach));
-        Self { store, clock, entropy, settings, verifier, hasher, outbound }
+    /// - `outside`: what it may ask there.
+    pub fn new(store: Store, clock: Clock, settings: Settings, hasher: Hasher, outside: Outside) -> Self {
+        let (entropy, verifier, outbound) = (Entropy::system(), Verifier::default(), Outbound::new(outside.reach));
+        Self { store, clock, entropy, settings, verifier, hasher, outbound, dns: outside.dns }
     }
 
     /// Who signs tokens here, and for whom.

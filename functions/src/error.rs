@@ -136,6 +136,8 @@ pub enum ApiError {
     SsoRequired(String),
     #[error("issuerUrl: {0}")]
     Issuer(#[from] UrlRefused),
+    #[error("send clientSecret again, since issuerUrl changes: it is sent to the issuer")]
+    SecretNeeded,
     #[error("issuerTls: {0}")]
     Certificate(#[from] BadCertificate),
     #[error("there is no TXT record {name} that holds {value} yet; new records take a while to be seen")]
@@ -221,6 +223,7 @@ impl ApiError {
             | Self::SamlUnavailable
             | Self::InsecureSkipVerify
             | Self::Issuer(_)
+            | Self::SecretNeeded
             | Self::Certificate(_)
             | Self::PasswordTooLong
             | Self::NothingToAuthenticateWith => (StatusCode::BAD_REQUEST, "InvalidRequest"),

@@ -24,6 +24,7 @@ pub mod aws;
 pub mod caller;
 pub mod console;
 pub mod discovery;
+pub mod dns;
 pub mod error;
 pub mod http;
 pub mod mail;

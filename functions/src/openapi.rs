@@ -176,6 +176,7 @@ pub fn document(public_url: &str) -> OpenApi {
         api_keys::operations(),
         sign_up::operations(),
         organizations::operations(),
+        sso::operations(),
         passwords::operations(),
         users::operations(),
         roles::operations(),

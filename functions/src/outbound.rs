@@ -32,6 +32,8 @@ use rustls::{
 };
 use url::{Host, Url};
 
+use crate::dns::Dns;
+
 /// All requests together that one answer of ours waits for.
 pub const TIME_LIMIT: Duration = Duration::from_secs(5);
 /// Bytes of one answer.
@@ -49,6 +51,22 @@ pub struct Reach {
 impl Reach {
     /// Public addresses, by TLS.
     pub const PUBLIC: Self = Self { addresses: is_public, plain_hosts: |_| false };
+}
+
+/// What is outside of the service and its tables.
+#[derive(Debug, Clone)]
+pub struct Outside {
+    /// Where requests may go.
+    pub reach: Reach,
+    /// What tells of domains.
+    pub dns: Dns,
+}
+
+impl Outside {
+    /// The public internet.
+    pub fn public() -> Self {
+        Self { reach: Reach::PUBLIC, dns: Dns::system() }
+    }
 }
 
 impl fmt::Debug for Reach {

@@ -6,17 +6,21 @@ use domain::{
     audit::{Action, Resource},
     password::{LENGTHS, PasswordPolicy},
     settings::{self, Banner, ClaimNames, IDLE_MINUTES, OidcProvider, SettingRefused, SocialLogins},
+    sso::Provider,
 };
+use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use store::{ReplaceSettingsRefused, StoreError};
+use store::{ProveDomainRefused, ReplaceSettingsRefused, StoreError};
 use utoipa::ToSchema;
 
 use crate::{
     ApiError, App, audit, caller,
     http::{self, Request, Response},
     openapi::Operation,
+    outbound::{self, BadCertificate},
     signing::Sealer,
+    sso::providers::secret_name,
     wire::{Object, ignored, null_as_default},
 };
 
@@ -31,36 +35,57 @@ const ATTEMPTS: usize = 5;
 pub async fn handle(app: &App, sealer: &Sealer, request: Request) -> Result<Response, ApiError> {
     let route = http::route(&request);
     let (method, setting) = route.split_once(" /v1/tenants/{tenantUid}/").ok_or(ApiError::NotFound)?;
-    match (method, setting) {
-        ("GET", "authTokenSettings") => read(app, &request, |tenant| json!(IdleBody::from(tenant))).await,
-        ("PUT", "authTokenSettings") => write(app, &request, setting, set_idle_minutes).await,
+    operation(app, sealer, &request, method, setting).ok_or(ApiError::NotFound)?.await
+}
+
+/// What is asked for, on the heap, since together they make a large future.
+fn operation<'a>(
+    app: &'a App,
+    sealer: &'a Sealer,
+    request: &'a Request,
+    method: &str,
+    setting: &'a str,
+) -> Option<BoxFuture<'a, Result<Response, ApiError>>> {
+    Some(match (method, setting) {
+        ("GET", "authTokenSettings") => Box::pin(read(app, request, |tenant| json!(IdleBody::from(tenant)))),
+        ("PUT", "authTokenSettings") => Box::pin(write(app, request, setting, set_idle_minutes)),
         ("GET", "password/policy") => {
-            read(app, &request, |tenant| json!(PolicyBody::from(&tenant.password_policy))).await
+            Box::pin(read(app, request, |tenant| json!(PolicyBody::from(&tenant.password_policy))))
         }
-        ("POST", "password/policy") => write(app, &request, setting, set_password_policy).await,
-        ("GET", "loginBanner") => read(app, &request, |tenant| json!(BannerBody::from(tenant.banner.clone()))).await,
-        ("PUT", "loginBanner") => write(app, &request, setting, set_banner).await,
-        ("GET", "sso/auth/providers") => read(app, &request, |tenant| json!(LoginsBody::from(tenant))).await,
-        ("POST", "sso/auth/providers") => write(app, &request, setting, set_social_logins).await,
-        ("GET", "apiKeys/notices") => read(app, &request, |tenant| json!(NoticesBody::from(tenant))).await,
-        ("PUT", "apiKeys/notices") => write(app, &request, setting, set_notices).await,
+        ("POST", "password/policy") => Box::pin(write(app, request, setting, set_password_policy)),
+        ("GET", "loginBanner") => {
+            Box::pin(read(app, request, |tenant| json!(BannerBody::from(tenant.banner.clone()))))
+        }
+        ("PUT", "loginBanner") => Box::pin(write(app, request, setting, set_banner)),
+        ("GET", "sso/auth/providers") => Box::pin(read(app, request, |tenant| json!(LoginsBody::from(tenant)))),
+        ("POST", "sso/auth/providers") => Box::pin(write(app, request, setting, set_social_logins)),
+        ("GET", "sso/policy") => Box::pin(read(app, request, |tenant| json!(SsoPolicyBody::from(tenant)))),
+        ("PUT", "sso/policy") => Box::pin(set_sso_policy(app, request)),
+        ("GET", "apiKeys/notices") => Box::pin(read(app, request, |tenant| json!(NoticesBody::from(tenant)))),
+        ("PUT", "apiKeys/notices") => Box::pin(write(app, request, setting, set_notices)),
         ("GET", "domains") => {
-            read(app, &request, |tenant| json!(DomainsBody { domains: tenant.domains.clone() })).await
+            Box::pin(read(app, request, |tenant| json!(DomainsBody { domains: tenant.domains.clone() })))
         }
-        ("POST", "domains") => write(app, &request, setting, set_domains).await,
-        ("GET", "resourceLimits") => read(app, &request, limits).await,
-        ("PATCH", "resourceLimits") => write(app, &request, setting, set_limits).await,
-        ("GET", "oidc/config") => read(app, &request, |tenant| oidc(app, tenant)).await,
-        ("GET", "saml/config") => read(app, &request, |tenant| saml(app, tenant)).await,
-        ("POST", "oidc/config") => {
-            let principal = may_write(app, &request).await?;
-            let body: OidcBody = http::body(&request)?;
-            let secret = seal_secret(app, sealer, &body).await?;
-            change(app, &request, &principal, setting, |tenant| set_oidc(&body, secret.as_ref(), tenant)).await
-        }
-        ("POST", "saml/config") => write(app, &request, setting, refuse_saml).await,
-        _ => Err(ApiError::NotFound),
-    }
+        ("POST", "domains") => Box::pin(write(app, request, setting, set_domains)),
+        ("GET", "domains/proofs") => Box::pin(proofs(app, request)),
+        ("POST", "domains/{domain}/verify") => Box::pin(verify_domain(app, request)),
+        ("GET", "resourceLimits") => Box::pin(read(app, request, limits)),
+        ("PATCH", "resourceLimits") => Box::pin(write(app, request, setting, set_limits)),
+        ("GET", "oidc/config") => Box::pin(read(app, request, |tenant| oidc(app, tenant))),
+        ("POST", "oidc/config") => Box::pin(write_oidc(app, sealer, request, setting)),
+        ("GET", "saml/config") => Box::pin(read(app, request, |tenant| saml(app, tenant))),
+        ("POST", "saml/config") => Box::pin(write(app, request, setting, refuse_saml)),
+        _ => return None,
+    })
+}
+
+async fn write_oidc(app: &App, sealer: &Sealer, request: &Request, setting: &str) -> Result<Response, ApiError> {
+    let principal = may_write(app, request).await?;
+    let body: OidcBody = http::body(request)?;
+    check_reachable(app, &body)?;
+    let tenant = app.store.tenant(principal.user.tenant).await?.ok_or(ApiError::TenantGone)?;
+    let secret = seal_secret(app, sealer, &tenant, &body).await?;
+    change(app, request, &principal, setting, |tenant| set_oidc(&body, secret.as_ref(), tenant)).await
 }
 
 pub(crate) fn operations() -> Vec<Operation> {
@@ -89,6 +114,13 @@ pub(crate) fn operations() -> Vec<Operation> {
             .takes::<NoticesBody>(),
         Operation::new("GET /v1/tenants/{tenantUid}/domains", "The mail domains").answers::<DomainsBody>(),
         Operation::new("POST /v1/tenants/{tenantUid}/domains", "Sets the mail domains").takes::<DomainsBody>(),
+        Operation::new("GET /v1/tenants/{tenantUid}/domains/proofs", "Which mail domains are proven, and how they can be")
+            .answers::<ProofsAnswer>(),
+        Operation::new("POST /v1/tenants/{tenantUid}/domains/{domain}/verify", "Looks up the proof of a mail domain"),
+        Operation::new("GET /v1/tenants/{tenantUid}/sso/policy", "Whether passwords open nothing")
+            .answers::<SsoPolicyBody>(),
+        Operation::new("PUT /v1/tenants/{tenantUid}/sso/policy", "Sets whether passwords open nothing")
+            .takes::<SsoPolicyBody>(),
         Operation::new("GET /v1/tenants/{tenantUid}/resourceLimits", "How many there may be of what")
             .answers::<LimitsAnswer>(),
         Operation::new("PATCH /v1/tenants/{tenantUid}/resourceLimits", "Sets how many there may be of what")
@@ -103,7 +135,7 @@ pub(crate) fn operations() -> Vec<Operation> {
     ]
 }
 
-async fn read(app: &App, request: &Request, shown: impl Fn(&Tenant) -> Value) -> Result<Response, ApiError> {
+async fn read(app: &App, request: &Request, shown: impl Fn(&Tenant) -> Value + Send) -> Result<Response, ApiError> {
     let principal = may_write(app, request).await?;
     let tenant = app.store.tenant(principal.user.tenant).await?.ok_or(ApiError::TenantGone)?;
     Ok(http::ok(&shown(&tenant)))
@@ -113,7 +145,7 @@ async fn write(
     app: &App,
     request: &Request,
     setting: &str,
-    set: impl Fn(&Request, Tenant) -> Result<Tenant, ApiError>,
+    set: impl Fn(&Request, Tenant) -> Result<Tenant, ApiError> + Send + Sync,
 ) -> Result<Response, ApiError> {
     let principal = may_write(app, request).await?;
     change(app, request, &principal, setting, |tenant| set(request, tenant)).await
@@ -135,11 +167,12 @@ async fn change(
     request: &Request,
     principal: &Principal,
     setting: &str,
-    set: impl Fn(Tenant) -> Result<Tenant, ApiError>,
+    set: impl Fn(Tenant) -> Result<Tenant, ApiError> + Send,
 ) -> Result<Response, ApiError> {
     for _ in 0..ATTEMPTS {
         let before = app.store.tenant(principal.user.tenant).await?.ok_or(ApiError::TenantGone)?;
         let after = set(before.clone())?;
+        check_way_in(&after)?;
         if before == after {
             return Ok(http::no_content());
         }
@@ -167,6 +200,7 @@ fn in_words(setting: &str) -> &str {
         "loginBanner" => "login banner",
         "sso/auth/providers" => "sign-in methods",
         "apiKeys/notices" => "expiry notices",
+        "sso/policy" => "whether single sign-on is required",
         "resourceLimits" => "resource limits",
         "oidc/config" => "OpenID Connect provider",
         "saml/config" => "SAML provider",
@@ -334,6 +368,123 @@ fn set_domains(request: &Request, tenant: Tenant) -> Result<Tenant, ApiError> {
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = DomainProofs)]
+struct ProofsAnswer {
+    items: Vec<ProofAnswer>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = DomainProof)]
+struct ProofAnswer {
+    domain: String,
+    /// Whether it is proven: then whoever comes by single sign-on with an address of it becomes a user.
+    is_proven: bool,
+    /// Whether another organization has proven that it is theirs.
+    is_taken: bool,
+    record: RecordAnswer,
+}
+
+/// What to put into the DNS.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DomainRecord)]
+struct RecordAnswer {
+    r#type: &'static str,
+    name: String,
+    value: String,
+}
+
+async fn proofs(app: &App, request: &Request) -> Result<Response, ApiError> {
+    let principal = may_write(app, request).await?;
+    let tenant = app.store.tenant(principal.user.tenant).await?.ok_or(ApiError::TenantGone)?;
+    let holders = app.store.domain_holders(&tenant.domains).await?;
+    let items = tenant.domains.iter().map(|domain| {
+        let holder = holders.iter().find(|holder| holder.domain == *domain && holder.proven_at.is_some());
+        let (name, value) = settings::domain_proof(tenant.uid, domain);
+        ProofAnswer {
+            domain: domain.clone(),
+            is_proven: holder.is_some_and(|holder| holder.tenant == tenant.uid),
+            is_taken: holder.is_some_and(|holder| holder.tenant != tenant.uid),
+            record: RecordAnswer { r#type: "TXT", name, value },
+        }
+    });
+    Ok(http::ok(&ProofsAnswer { items: items.collect() }))
+}
+
+/// Looks whether a domain says that it is the tenant's. Whoever can make it say so may have it, whoever else has only
+/// claimed it.
+async fn verify_domain(app: &App, request: &Request) -> Result<Response, ApiError> {
+    let principal = may_write(app, request).await?;
+    let domain = settings::check_domains(vec![http::path_parameter(request, "domain")])?.pop();
+    let domain = domain.ok_or(SettingRefused::Domain)?;
+    let (name, value) = settings::domain_proof(principal.user.tenant, &domain);
+    let texts = app.dns.texts(&name).await.map_err(|error| {
+        tracing::warn!(%error, "a domain was not looked up");
+        ApiError::DomainNotProven { name: name.clone(), value: value.clone() }
+    })?;
+    if !texts.iter().any(|text| text.trim() == value) {
+        return Err(ApiError::DomainNotProven { name, value });
+    }
+    for _ in 0..ATTEMPTS {
+        let before = app.store.tenant(principal.user.tenant).await?.ok_or(ApiError::TenantGone)?;
+        let mut domains = before.domains.clone();
+        domains.push(domain.clone());
+        let after = Tenant { domains: settings::check_domains(domains)?, ..before.clone() };
+        let trail = audit::Trail::of(app, request, &principal);
+        let content = format!("{domain} is proven to be of the organization");
+        let record = [trail.record(Action::Update, Resource::tenant(&after), "Domain proven", content)];
+        match app.store.on_record(&record).prove_domain(&before, &after, &domain, app.clock.now()).await {
+            Ok(()) => return Ok(audit::stated(http::no_content(), &record[0])),
+            Err(ProveDomainRefused::Taken) => return Err(ApiError::DomainTaken(domain)),
+            Err(ProveDomainRefused::Store(StoreError::Conflict)) => {}
+            Err(ProveDomainRefused::Store(error)) => return Err(error.into()),
+        }
+    }
+    Err(ApiError::Conflict)
+}
+
+/// Whether people sign in by a provider only.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = SsoPolicy)]
+struct SsoPolicyBody {
+    #[serde(default, deserialize_with = "null_as_default")]
+    is_sso_required: bool,
+}
+
+impl From<&Tenant> for SsoPolicyBody {
+    fn from(tenant: &Tenant) -> Self {
+        Self { is_sso_required: tenant.is_sso_required }
+    }
+}
+
+async fn set_sso_policy(app: &App, request: &Request) -> Result<Response, ApiError> {
+    let principal = may_write(app, request).await?;
+    let SsoPolicyBody { is_sso_required } = http::body(request)?;
+    // Whoever would be locked out themselves has never seen it work.
+    let is_tried = principal.session().is_none_or(|session| session.method.provider().is_some());
+    if is_sso_required && !is_tried {
+        return Err(ApiError::SsoUntried);
+    }
+    change(app, request, &principal, "sso/policy", |tenant| {
+        if is_sso_required && !has_provider(&tenant) {
+            return Err(SettingRefused::NothingToRequire.into());
+        }
+        Ok(Tenant { is_sso_required, ..tenant })
+    })
+    .await
+}
+
+fn has_provider(tenant: &Tenant) -> bool {
+    [Provider::Oidc, Provider::Google, Provider::Github].into_iter().any(|provider| tenant.offers(provider))
+}
+
+/// Refuses to leave people no way to sign in.
+fn check_way_in(tenant: &Tenant) -> Result<(), ApiError> {
+    if tenant.is_sso_required && !has_provider(tenant) { Err(SettingRefused::SsoRequired.into()) } else { Ok(()) }
+}
+
+#[derive(Serialize, ToSchema)]
 #[schema(as = ResourceLimitsOfTenant)]
 struct LimitsAnswer {
     resources: Vec<LimitAnswer>,
@@ -461,38 +612,64 @@ fn oidc(app: &App, tenant: &Tenant) -> Value {
     })
 }
 
+/// Refuses an issuer that could never be asked, and a certificate that vouches for nobody.
+fn check_reachable(app: &App, body: &OidcBody) -> Result<(), ApiError> {
+    if !body.issuer_url.is_empty() {
+        app.outbound.check(&body.issuer_url)?;
+    }
+    if !body.issuer_tls.ca_certificate_base64.is_empty() {
+        outbound::check_certificate(&pem(&body.issuer_tls.ca_certificate_base64)?)?;
+    }
+    Ok(())
+}
+
+/// A certificate as PEM, which Terraform writes as it is and reads in base64.
+fn pem(text: &str) -> Result<Vec<u8>, ApiError> {
+    if text.trim_start().starts_with("-----") {
+        return Ok(text.as_bytes().to_vec());
+    }
+    STANDARD.decode(text.trim()).map_err(|_| BadCertificate.into())
+}
+
 /// The secret of the request, sealed; `None` if it means the one that is kept.
-async fn seal_secret(app: &App, sealer: &Sealer, body: &OidcBody) -> Result<Option<String>, ApiError> {
+async fn seal_secret(
+    app: &App,
+    sealer: &Sealer,
+    tenant: &Tenant,
+    body: &OidcBody,
+) -> Result<Option<String>, ApiError> {
     if body.client_secret.is_empty() || body.client_secret.contains('*') {
         return Ok(None);
     }
-    let bytes = sealer.seal(&app.entropy, OIDC_SECRET, body.client_secret.as_bytes()).await?;
+    let bytes = sealer.seal(&app.entropy, &secret_name(tenant), body.client_secret.as_bytes()).await?;
     Ok(Some(STANDARD.encode(bytes)))
 }
-
-/// What sealed client secrets are bound to.
-const OIDC_SECRET: &str = "oidc-client-secret";
 
 fn set_oidc(body: &OidcBody, secret: Option<&String>, tenant: Tenant) -> Result<Tenant, ApiError> {
     if body.issuer_tls.insecure_skip_verify {
         return Err(ApiError::InsecureSkipVerify);
+    }
+    let kept = match secret {
+        Some(secret) => secret,
+        // Without an issuer there is nobody to share it with.
+        None if body.issuer_url.is_empty() => "",
+        None => &tenant.oidc.sealed_client_secret,
+    };
+    // Or whoever may change settings could have the secret sent to a server of theirs.
+    if secret.is_none() && !kept.is_empty() && body.issuer_url != tenant.oidc.issuer_url {
+        return Err(ApiError::SecretNeeded);
     }
     let certificate = &body.issuer_tls.ca_certificate_base64;
     let provider = OidcProvider {
         is_enabled: body.is_sso_enabled,
         issuer_url: body.issuer_url.clone(),
         client_id: body.client_id.clone(),
-        sealed_client_secret: secret.unwrap_or(&tenant.oidc.sealed_client_secret).clone(),
+        sealed_client_secret: kept.to_owned(),
         scopes: body.scopes.clone(),
         scopes_delimiter: body.scopes_delimiter.clone(),
         default_teams: body.default_teams.clone(),
         sync_teams: body.sync_sso_teams,
-        // Terraform writes it as PEM and reads it as base64.
-        ca_certificate: if certificate.starts_with("-----") {
-            STANDARD.encode(certificate)
-        } else {
-            certificate.clone()
-        },
+        ca_certificate: if certificate.is_empty() { String::new() } else { STANDARD.encode(pem(certificate)?) },
         claims: body.required_claims.clone(),
         use_user_info: body.user_info.use_user_info,
         user_info_claims: body.user_info.claims.clone(),

@@ -60,15 +60,16 @@ const IDENTITY_PROVIDERS: [(&str, &str); 6] = [
 /// [`ApiError::SsoFailed`] where a program asks, a browser gets a page; [`ApiError::NotFound`] for what is not offered,
 /// and for every other route.
 pub async fn handle(app: &App, signer: &Signer, request: Request) -> Result<Response, ApiError> {
+    // Each on the heap, since together they make a large future.
     match http::route(&request).as_str() {
         "GET /v1/auth/sso/idps" => Ok(http::ok(&IDENTITY_PROVIDERS.map(|(id, name)| Product { id, name }))),
         "GET /v1/auth/sso/providers" => Ok(http::ok(&logins(app, None))),
         "GET /v1/auth/sso/logins" => offered(app, &request).await,
-        "GET /v1/auth/sso/{ssoApp}/login" => login::social(app, signer.sealer(), &request).await,
-        "GET /v1/auth/sso/{ssoApp}/callback" => callback::social(app, signer, &request).await,
-        "GET /v1/auth/org/{orgName}/oidc/login" => login::of_tenant(app, signer.sealer(), &request).await,
-        "GET /v1/auth/org/{orgName}/oidc/callback" => callback::of_tenant(app, signer, &request).await,
-        "GET /v1/auth/org/{orgName}/oidc/logout" => logout::handle(app, signer.sealer(), &request).await,
+        "GET /v1/auth/sso/{ssoApp}/login" => Box::pin(login::social(app, signer.sealer(), &request)).await,
+        "GET /v1/auth/sso/{ssoApp}/callback" => Box::pin(callback::social(app, signer, &request)).await,
+        "GET /v1/auth/org/{orgName}/oidc/login" => Box::pin(login::of_tenant(app, signer.sealer(), &request)).await,
+        "GET /v1/auth/org/{orgName}/oidc/callback" => Box::pin(callback::of_tenant(app, signer, &request)).await,
+        "GET /v1/auth/org/{orgName}/oidc/logout" => Box::pin(logout::handle(app, signer.sealer(), &request)).await,
         _ => Err(ApiError::NotFound),
     }
 }

@@ -13,7 +13,7 @@ use domain::{
     user::LoginMode,
 };
 use functions::{app::Entropy, password_hash::Hasher};
-use store::{CreateRefused, CreateTenantRefused, CreateUserRefused, NewPassword, Store, StoreError};
+use store::{CreateRefused, CreateTenantRefused, CreateUserRefused, Founding, NewPassword, Store, StoreError};
 
 /// How long the keys of a demo live.
 const KEY_LIFETIME: Duration = Duration::from_hours(90 * 24);
@@ -108,7 +108,7 @@ pub async fn new_tenant(
 ) -> Result<(), CreateTenantRefused> {
     let project = Project { uid: ProjectUid::from_bytes(entropy.uid()), name: DEFAULT_PROJECT.to_owned() };
     let record = [record(entropy, tenant.uid, Resource::tenant(tenant), admin.created_at)];
-    store.on_record(&record).create_tenant(tenant, &project, admin, None).await
+    store.on_record(&record).create_tenant(tenant, &project, admin, Founding::AtHand).await
 }
 
 /// Makes a user.
@@ -118,7 +118,7 @@ pub async fn new_tenant(
 /// [`CreateUserRefused`].
 pub async fn new_user(store: &Store, entropy: &Entropy, tenant: &Tenant, user: &User) -> Result<(), CreateUserRefused> {
     let record = [record(entropy, tenant.uid, Resource::user(user), user.created_at)];
-    store.on_record(&record).create_user(user, tenant, None).await
+    store.on_record(&record).create_user(user, tenant, None, None).await
 }
 
 /// What the audit trail says of what is there from the start.

@@ -16,6 +16,7 @@ pub mod demo;
 pub mod export;
 pub mod gateway;
 pub mod mailbox;
+pub mod outside;
 pub mod policy;
 pub mod seed;
 pub mod server;

@@ -14,6 +14,7 @@ use dynoxide::Database;
 use functions::{
     app::{Entropy, Settings},
     signing::Sealer,
+    sso::Social,
     sweeper,
 };
 use local::{
@@ -24,6 +25,7 @@ use local::{
     export::{export, export_trail},
     gateway,
     mailbox::Mailbox,
+    outside::outside,
     seed::{self, seed},
     server::Server,
     service::Options,
@@ -145,7 +147,9 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
             public_url: public_url.clone(),
             audience: "latchkey".to_owned(),
             sign_up: !arguments.invitation_only,
+            social: Social::from_env(),
         },
+        outside: outside(),
         mailbox: Mailbox::Folder(data.mail()),
         sealer: Sealer::from_bytes(&data.sealing_key(&entropy)?),
     })

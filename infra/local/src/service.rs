@@ -8,10 +8,11 @@ use functions::{
     audits, authenticate, console, discovery, http,
     mailer::{self, MailError},
     organizations,
+    outbound::Outside,
     password_hash::Hasher,
     passwords, projects, refresh, revoke_tokens, roles, sessions, sign_up,
     signing::Sealer,
-    sweeper, tenant_settings, users,
+    sso, sweeper, tenant_settings, users,
 };
 use lambda_http::aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use serde_json::{Value, json};
@@ -67,6 +68,8 @@ pub struct Options {
     pub sealer: Sealer,
     /// Where mails go.
     pub mailbox: Mailbox,
+    /// What functions may ask elsewhere.
+    pub outside: Outside,
 }
 
 impl Service {
@@ -96,7 +99,7 @@ impl Service {
         };
         let running = template.functions.iter().map(|function| {
             let store = store(Some(function.policy.clone()));
-            let app = App::new(store, options.clock.clone(), options.settings.clone(), hasher.clone());
+            let app = App::new(store, options.clock.clone(), options.settings.clone(), hasher.clone(), options.outside.clone());
             (
                 function.name.clone(),
                 Running { app, signer: Signer::new(options.sealer.clone()), sealer: options.sealer.clone() },
@@ -155,6 +158,7 @@ impl Service {
             "organizations" => {
                 http::answer_event(app, event, |request| organizations::handle(app, signer, request)).await
             }
+            "sso" => http::answer_event(app, event, |request| sso::handle(app, signer, request)).await,
             "passwords" => http::answer_event(app, event, |request| passwords::handle(app, request)).await,
             "roles" => http::answer_event(app, event, |request| roles::handle(app, request)).await,
             "tenant_settings" => {

@@ -57,6 +57,14 @@ pub(crate) fn table() -> Vec<Row> {
         row("POST /v1/auth/org/{orgName}/switch", false, None, forbidden),
         row("GET /v1/auth/org/{orgName}/loginBanner", true, None, None),
         row("GET /v1/auth/user/org/forgot", true, None, None),
+        row("GET /v1/auth/sso/idps", true, None, None),
+        row("GET /v1/auth/sso/providers", true, None, None),
+        row("GET /v1/auth/sso/logins", true, None, None),
+        row("GET /v1/auth/sso/{ssoApp}/login", true, None, None),
+        row("GET /v1/auth/sso/{ssoApp}/callback", true, None, None),
+        row("GET /v1/auth/org/{orgName}/oidc/login", true, None, None),
+        row("GET /v1/auth/org/{orgName}/oidc/callback", true, None, None),
+        row("GET /v1/auth/org/{orgName}/oidc/logout", true, None, None),
         row("POST /v1/auth/user/password/reset", true, Some(json!({ "emailId": "a@b.example" })), None),
         row("PATCH /v1/users/password/reset", true, Some(json!({ "emailId": "a@b.example" })), None),
         row("PATCH /v1/auth/password/{passwordToken}/reset", true, Some(password.clone()), None),
@@ -106,6 +114,10 @@ pub(crate) fn table() -> Vec<Row> {
         row("PATCH /v1/audits/{uid}/userMsg", false, Some(json!({ "userMsg": "because" })), absent),
         row("GET /v1/tenants/{tenantUid}/domains", false, None, forbidden),
         row("POST /v1/tenants/{tenantUid}/domains", false, Some(json!({ "domains": [] })), forbidden),
+        row("GET /v1/tenants/{tenantUid}/domains/proofs", false, None, forbidden),
+        row("POST /v1/tenants/{tenantUid}/domains/{domain}/verify", false, None, forbidden),
+        row("GET /v1/tenants/{tenantUid}/sso/policy", false, None, forbidden),
+        row("PUT /v1/tenants/{tenantUid}/sso/policy", false, Some(json!({})), forbidden),
         row("GET /v1/tenants/{tenantUid}/resourceLimits", false, None, forbidden),
         row("PATCH /v1/tenants/{tenantUid}/resourceLimits", false, Some(json!({ "resources": [] })), forbidden),
         row("GET /v1/tenants/{tenantUid}/oidc/config", false, None, forbidden),
@@ -153,6 +165,8 @@ impl Row {
             .replace("{user}", &target.user)
             .replace("{tenantUid}", &target.tenant)
             .replace("{orgName}", "northwind")
+            .replace("{ssoApp}", "google")
+            .replace("{domain}", "northwind.example")
             .replace("Token}", "}")
             .replace("{signup}", "none")
             .replace("{password}", "none")
@@ -166,7 +180,7 @@ impl Row {
 }
 
 /// What it takes to do this with something of another user of one's tenant, where a permission decides.
-const PERMISSIONS: [(&str, Permission); 31] = [
+const PERMISSIONS: [(&str, Permission); 32] = [
     ("POST /v1/apiKeys", Permission::ApiKeyCreate),
     ("GET /v1/apiKeys/{uid}", Permission::ApiKeyGet),
     ("PUT /v1/apiKeys/{uid}", Permission::ApiKeyUpdate),
@@ -195,6 +209,7 @@ const PERMISSIONS: [(&str, Permission); 31] = [
     ("PUT /v1/tenants/{tenantUid}/loginBanner", Permission::TenantUpdate),
     ("POST /v1/tenants/{tenantUid}/sso/auth/providers", Permission::TenantUpdate),
     ("POST /v1/tenants/{tenantUid}/domains", Permission::TenantUpdate),
+    ("PUT /v1/tenants/{tenantUid}/sso/policy", Permission::TenantUpdate),
     ("PATCH /v1/tenants/{tenantUid}/resourceLimits", Permission::TenantUpdate),
     ("POST /v1/tenants/{tenantUid}/oidc/config", Permission::TenantUpdate),
     ("POST /v1/tenants/{tenantUid}/saml/config", Permission::TenantUpdate),

@@ -96,7 +96,7 @@ async fn every_function_has_events_that_it_answers() {
         let answer = gateway::invoke(&stack.service, function, &text).await.unwrap();
         let status = answer["statusCode"].as_u64().unwrap();
         let expected = match event.as_str() {
-            "discovery" | "discovery-openapi" | "organizations" | "console-sign-in" => 200,
+            "discovery" | "discovery-openapi" | "organizations" | "console-sign-in" | "sso" => 200,
             "console" => 303,
             "discovery-default" => 404,
             "sign_up" | "passwords" | "organizations-forgot" => 204,

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicI64, Ordering},
     },
     time::Duration,
@@ -14,7 +14,10 @@ use domain::{ApiKeyUid, RoleUid, Tenant, Timestamp, TokenUid, User, role};
 use dynoxide::Database;
 use functions::{
     app::{Clock, Entropy, Settings},
+    dns::Dns,
+    outbound::Outside,
     signing::{Sealer, Signer},
+    sso::Social,
 };
 use hyper::{HeaderMap, Method};
 use local::{
@@ -24,6 +27,7 @@ use local::{
     export::export,
     gateway::{Gateway, HttpRequest},
     mailbox::Mailbox,
+    outside::REACH,
     service::Options,
     trace::Operation,
 };
@@ -46,6 +50,19 @@ pub(crate) struct Stack {
     clock_offset: Arc<AtomicI64>,
     pub(crate) clock: Clock,
     pub(crate) entropy: Entropy,
+    /// What names say of themselves in the DNS of the test.
+    pub(crate) texts: Texts,
+}
+
+pub(crate) type Texts = Arc<Mutex<BTreeMap<String, Vec<String>>>>;
+
+fn settings(public_url: &str) -> Settings {
+    Settings {
+        public_url: public_url.to_owned(),
+        audience: "latchkey".to_owned(),
+        sign_up: true,
+        social: Social::default(),
+    }
 }
 
 impl Stack {
@@ -61,7 +78,16 @@ impl Stack {
         let entropy = Entropy::system();
         let table_prefix = format!("{}-", TokenUid::from_bytes(entropy.uid()));
         let sealer = Sealer::from_bytes(&entropy.bytes());
-        Self::with(backend(), table_prefix, sealer, Arc::default(), public_url, true).await
+        Self::with(backend(), table_prefix, sealer, Arc::default(), settings(public_url)).await
+    }
+
+    /// The same, where these vouch for people of every organization.
+    pub(crate) async fn with_social(public_url: &str, social: Social) -> Self {
+        let entropy = Entropy::system();
+        let table_prefix = format!("{}-", TokenUid::from_bytes(entropy.uid()));
+        let sealer = Sealer::from_bytes(&entropy.bytes());
+        let settings = Settings { social, ..settings(public_url) };
+        Self::with(backend(), table_prefix, sealer, Arc::default(), settings).await
     }
 
     /// Another instance of every function on the same tables, with nothing in its memory.
@@ -73,12 +99,12 @@ impl Stack {
     /// The same, for an installation where people come in by invitation only.
     pub(crate) async fn invitation_only(&self) -> Self {
         let offset = self.clock_offset.clone();
-        Self::with(self.backend.clone(), self.table_prefix.clone(), self.sealer.clone(), offset, PUBLIC_URL, false)
-            .await
+        let settings = Settings { sign_up: false, ..settings(PUBLIC_URL) };
+        Self::with(self.backend.clone(), self.table_prefix.clone(), self.sealer.clone(), offset, settings).await
     }
 
     async fn on(backend: Backend, table_prefix: String, sealer: Sealer, clock_offset: Arc<AtomicI64>) -> Self {
-        Self::with(backend, table_prefix, sealer, clock_offset, PUBLIC_URL, true).await
+        Self::with(backend, table_prefix, sealer, clock_offset, settings(PUBLIC_URL)).await
     }
 
     async fn with(
@@ -86,22 +112,29 @@ impl Stack {
         table_prefix: String,
         sealer: Sealer,
         clock_offset: Arc<AtomicI64>,
-        public_url: &str,
-        sign_up: bool,
+        settings: Settings,
     ) -> Self {
+        let texts = Texts::default();
+        let known = texts.clone();
+        let dns = Dns::new(move |name| {
+            let found = known.lock().unwrap().get(&name).cloned().unwrap_or_default();
+            Box::pin(async move { Ok(found) })
+        });
         let (offset, system) = (clock_offset.clone(), Clock::system());
         let clock = Clock::new(move || Timestamp::from_millis(system.now().millis() + offset.load(Ordering::SeqCst)));
         let service = Service::start(Options {
             backend: backend.clone(),
             table_prefix: table_prefix.clone(),
             clock: clock.clone(),
-            settings: Settings { public_url: public_url.to_owned(), audience: "latchkey".to_owned(), sign_up },
+            settings,
+            outside: Outside { reach: REACH, dns },
             mailbox: Mailbox::memory(),
             sealer: sealer.clone(),
         });
         let service = Arc::new(service.await.unwrap());
         let gateway = Arc::new(Gateway::new(&service.template));
-        Self { backend, table_prefix, sealer, service, gateway, clock_offset, clock, entropy: Entropy::system() }
+        let entropy = Entropy::system();
+        Self { backend, table_prefix, sealer, service, gateway, clock_offset, clock, entropy, texts }
     }
 
     /// Signs tokens as the functions do.

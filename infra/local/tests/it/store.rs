@@ -233,6 +233,7 @@ async fn a_session_ends_once_and_belongs_to_its_user() {
         revoked_at: Some(revoked_at),
         ends_at: stack.clock.now() + Duration::from_hours(12),
         sign_outs: 0,
+        method: domain::sso::Method::Password,
     };
     let first = stack.clock.now();
     store.on_record(&[]).end_sessions(&[session(first)]).await.unwrap();
