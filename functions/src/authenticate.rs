@@ -92,7 +92,7 @@ async fn by_password(app: &App, signer: &Signer, request: &Request, body: Body) 
             let proof = Proof::Password { address: address.canonical(), hash, used: None };
             match sign_in::answer(app, signer, request, (tenant, user), proof).await {
                 Err(ApiError::InvalidCredentials) => {}
-                Err(error @ ApiError::SsoRequired(_)) => {
+                Err(error @ ApiError::SsoRequired { .. }) => {
                     let org = Some(&tenant.org_name);
                     let why = "The organization takes no passwords";
                     person::note_refusal(app, request, &address, &person, org, why).await?;

@@ -8,7 +8,7 @@ use domain::{
     email::NotAnEmailAddress,
     password::{BrokenRule, PolicyRefused},
     settings::SettingRefused,
-    tenant::NotAnOrgName,
+    tenant::{NotAnOrgName, OrgName},
     timestamp::NotATimestamp,
 };
 use lambda_http::http::{HeaderValue, StatusCode, header::RETRY_AFTER};
@@ -133,7 +133,9 @@ pub enum ApiError {
     SsoFailed(#[from] SsoFailure),
     /// Where to sign in.
     #[error("the organization lets people sign in by its identity provider only")]
-    SsoRequired(String),
+    SsoRequired { org_name: OrgName, redirect_url: String },
+    #[error("this needs a sign-in of the last fifteen minutes; sign in again")]
+    SignInAgain,
     #[error("issuerUrl: {0}")]
     Issuer(#[from] UrlRefused),
     #[error("send clientSecret again, since issuerUrl changes: it is sent to the issuer")]
@@ -229,7 +231,7 @@ impl ApiError {
             | Self::NothingToAuthenticateWith => (StatusCode::BAD_REQUEST, "InvalidRequest"),
             Self::PasswordPolicy(_) => (StatusCode::BAD_REQUEST, "PasswordPolicyViolation"),
             Self::SsoFailed(_) => (StatusCode::UNAUTHORIZED, "SsoFailed"),
-            Self::SsoRequired(_) => (StatusCode::FORBIDDEN, "SsoRequired"),
+            Self::SsoRequired { .. } => (StatusCode::FORBIDDEN, "SsoRequired"),
             Self::DomainNotProven { .. } => (StatusCode::BAD_REQUEST, "DomainNotProven"),
             Self::OrgSelectionRequired(_) => (StatusCode::BAD_REQUEST, "OrgSelectionRequired"),
             Self::InvalidOneTimeToken => (StatusCode::UNAUTHORIZED, "InvalidPasswordToken"),
@@ -239,6 +241,7 @@ impl ApiError {
             Self::NotByApiKey
             | Self::SignUpClosed
             | Self::SsoUntried
+            | Self::SignInAgain
             | Self::NotTheirsAlone
             | Self::Pending
             | Self::LastAdmin
@@ -281,7 +284,7 @@ impl ApiError {
                 Some(json!({ "rules": broken.iter().map(|rule| rule.as_str()).collect::<Vec<_>>() }))
             }
             Self::SsoFailed(failure) => Some(json!({ "error": failure.code() })),
-            Self::SsoRequired(url) => Some(json!({ "redirectUrl": url })),
+            Self::SsoRequired { redirect_url, .. } => Some(json!({ "redirectUrl": redirect_url })),
             Self::DomainNotProven { name, value } => Some(json!({ "type": "TXT", "name": name, "value": value })),
             Self::OrgSelectionRequired(organizations) => Some(json!({ "organizations": organizations })),
             _ => None,

@@ -230,6 +230,10 @@ pub struct Link {
     pub email: String,
     /// The organization that it leads into, if into one.
     pub org: Option<OrgName>,
+    /// The user whom it makes active.
+    pub invited: Option<(TenantUid, UserUid)>,
+    /// Of its token.
+    pub digest: String,
 }
 
 /// What this link is for.
@@ -255,7 +259,11 @@ pub async fn link(app: &App, token: &str) -> Result<Link, ApiError> {
     if !once.is_usable(person.password_changed_at, app.clock.now()) {
         return Err(refused());
     }
-    Ok(Link { policy: policy(app, &person, joining).await?, email: once.email, org })
+    let invited = match once.purpose {
+        Purpose::Activate { tenant, user } => Some((tenant, user)),
+        _ => None,
+    };
+    Ok(Link { policy: policy(app, &person, joining).await?, email: once.email, org, invited, digest: once.digest })
 }
 
 /// The users of all memberships that a person has accepted.

@@ -37,7 +37,10 @@ pub(crate) async fn answer(
     };
     // Here, so that no door can forget to ask.
     if !tenant.admits(&method) {
-        return Err(ApiError::SsoRequired(sso::required_url(app, tenant)));
+        return Err(ApiError::SsoRequired {
+            org_name: tenant.org_name.clone(),
+            redirect_url: sso::required_url(app, tenant),
+        });
     }
     let now = app.clock.now();
     let (source, began_at, ends_at) = match proof {

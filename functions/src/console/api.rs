@@ -8,7 +8,7 @@ use super::Console;
 use crate::{
     ApiError, api_keys, audit, audits, authenticate,
     http::{self, Response},
-    organizations, passwords, revoke_tokens, roles, sessions, sign_up, tenant_settings, users,
+    organizations, passwords, revoke_tokens, roles, sessions, sign_up, sso, tenant_settings, users,
 };
 
 /// Bytes of a query: more than any that a page makes of what people type.
@@ -116,6 +116,9 @@ impl Call {
                 Box::pin(sessions::handle(app, signer, request)).await
             }
             "/v1/audits" => Box::pin(audits::handle(app, request)).await,
+            path if path.starts_with("/v1/users/auth/identities") || path.starts_with("/v1/auth/sso/") => {
+                Box::pin(sso::handle(app, signer, request)).await
+            }
             path if path.starts_with("/v1/tenants/{tenantUid}/") => {
                 Box::pin(tenant_settings::handle(app, signer.sealer(), request)).await
             }

@@ -70,6 +70,9 @@ pub(super) async fn take(console: Console<'_>) -> Result<Response, ApiError> {
         Err(ApiError::InvalidOneTimeToken | ApiError::InvalidCredentials) => {
             Ok(page::redirect(&page::url("/sign-in", &[("note", "again"), ("next", &sent.own_path("next", ""))])))
         }
+        Err(ApiError::SsoRequired { org_name, .. }) => {
+            Ok(page::redirect(&page::with_note(&format!("/o/{org_name}"), "sso-required", "")))
+        }
         Err(error) => {
             let mut door = Door::new("Sign in");
             door.fail(in_words(&error));

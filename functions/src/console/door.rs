@@ -10,6 +10,7 @@ use super::{
     api::{Call, text},
     choice, html, page,
     session::signed_in,
+    sso::{self, SsoLink},
     words::in_words,
 };
 use crate::{
@@ -87,6 +88,15 @@ struct SignIn {
     banner_text: String,
     email: String,
     sign_up_open: bool,
+    sso_links: Vec<SsoLink>,
+    /// Whether the person has agreed to the banner already.
+    agreed: bool,
+    /// Whether the banner stands alone until they do: a link could not carry that they have.
+    banner_first: bool,
+    password_hidden: bool,
+    is_sso_required: bool,
+    password_url: String,
+    offers_provider_sign_out: bool,
 }
 
 /// The sign-in page as it is before anything was typed.
@@ -104,6 +114,18 @@ async fn sign_in_form(console: Console<'_>, org: &str, next: String) -> Result<S
         form.banner_title = text(&banner["title"]);
         form.banner_text = text(&banner["Message"]);
     }
+    let query = page::query(&[("orgName", &form.org_name)]);
+    let described = Call::new("GET /v1/auth/org").query(query).send(console).await?;
+    form.sso_links = sso::links(console, &described, &[("next", &form.next)]);
+    form.is_sso_required = described["isSsoRequired"] == true;
+    // Once somebody has sent a password they see the form that they have sent.
+    let asks_for_password = console.is_post() || console.form().has("password");
+    form.password_hidden = form.is_sso_required || described["authType"] == "sso" && !asks_for_password;
+    form.agreed = console.form().has("agreed") || console.form().has("acknowledged");
+    form.banner_first = form.has_banner && !form.sso_links.is_empty() && !form.agreed;
+    let agreed = if form.agreed { "true" } else { "" };
+    form.password_url =
+        page::url(&format!("/o/{}", form.org_name), &[("password", "1"), ("agreed", agreed), ("next", &form.next)]);
     Ok(form)
 }
 
@@ -115,12 +137,15 @@ pub(super) async fn sign_in(console: Console<'_>, parts: &[&str]) -> Result<Resp
         "signed-out" => Some("You are signed out."),
         "password" => Some("Your password is set. Sign in with it."),
         "ended" => Some("Your session has ended. Sign in once more."),
+        "signed-out-sso" => Some("You are signed out."),
         "again" => Some("That took too long. Sign in once more."),
-        _ => None,
+        note => sso::notice(note),
     } {
         form.page.has_notice = true;
         notice.clone_into(&mut form.page.notice_text);
     }
+    form.offers_provider_sign_out =
+        form.has_org && query.text("note") == "signed-out-sso" && form.sso_links.iter().any(|link| link.is_primary);
     Ok(html(StatusCode::OK, &form))
 }
 
@@ -155,6 +180,9 @@ pub(super) async fn post_sign_in(console: Console<'_>) -> Result<Response, ApiEr
         Err(ApiError::OrgSelectionRequired(organizations)) => {
             let names = organizations.iter().map(|organization| organization.name().to_owned()).collect();
             choice::ask(console, &email, names, next, asked_at).await
+        }
+        Err(ApiError::SsoRequired { org_name, .. }) => {
+            Ok(page::redirect(&page::with_note(&format!("/o/{org_name}"), "sso-required", "")))
         }
         Err(error) => {
             form.page = form.page.error(&error);

@@ -22,6 +22,7 @@ mod session;
 mod set_password;
 mod settings;
 mod sign_up;
+mod sso;
 mod users;
 mod words;
 
@@ -135,6 +136,9 @@ enum Page<'a> {
     ChangePassword,
     EndSession,
     EndOtherSessions,
+    LinkIdentity,
+    UnlinkIdentity,
+    VerifyDomain,
 }
 
 impl<'a> Page<'a> {
@@ -157,6 +161,7 @@ impl<'a> Page<'a> {
             ("GET" | "POST", ["tenant", "users", uid, "delete"]) => Self::DeleteUser(uid),
             ("POST", ["tenant", "users", uid, "state"]) => Self::SetUserState(uid),
             ("GET", ["tenant", "settings"]) => Self::Settings,
+            ("POST", ["tenant", "settings", "domains", "verify"]) => Self::VerifyDomain,
             ("POST", ["tenant", "settings", section]) => Self::Set(Section::of(section)?),
             ("GET", ["tenant", "audit"]) => Self::Audit,
             ("GET", ["tenant", "audit.csv"]) => Self::AuditTable,
@@ -165,6 +170,8 @@ impl<'a> Page<'a> {
             ("POST", ["profile", "password"]) => Self::ChangePassword,
             ("POST", ["profile", "sessions", "end"]) => Self::EndSession,
             ("POST", ["profile", "sessions", "end-others"]) => Self::EndOtherSessions,
+            ("POST", ["profile", "identities"]) => Self::LinkIdentity,
+            ("POST", ["profile", "identities", "remove"]) => Self::UnlinkIdentity,
             _ => return None,
         })
     }
@@ -199,6 +206,9 @@ impl<'a> Page<'a> {
             Self::ChangePassword => Box::pin(profile::change_password(console, session)),
             Self::EndSession => Box::pin(profile::end_session(console, session)),
             Self::EndOtherSessions => Box::pin(profile::end_others(console, session)),
+            Self::LinkIdentity => Box::pin(profile::link_identity(console, session)),
+            Self::UnlinkIdentity => Box::pin(profile::unlink_identity(console, session)),
+            Self::VerifyDomain => Box::pin(settings::verify_domain(console, session)),
         }
     }
 }
@@ -211,6 +221,8 @@ impl Console<'_> {
             ("GET", ["sign-in"] | ["o", _]) => Box::pin(door::sign_in(self, &parts)).await?,
             ("POST", ["sign-in"]) => Box::pin(door::post_sign_in(self)).await?,
             ("POST", ["sign-in", "organization"]) => Box::pin(choice::take(self)).await?,
+            ("GET", ["sso"]) => Box::pin(sso::answer(self, None)).await?,
+            ("POST", ["sso", what]) => Box::pin(sso::answer(self, Some(what))).await?,
             ("GET", ["organization"]) => door::organization(),
             ("POST", ["organization"]) => Box::pin(door::post_organization(self)).await?,
             ("GET" | "POST", ["forgot-password"]) => Box::pin(door::forgot(self, Forgot::Password)).await?,

@@ -1,7 +1,7 @@
 //! One's own names, password and sessions.
 
 use askama::Template;
-use domain::{EmailAddress, password::PasswordPolicy, role::BUILT_IN};
+use domain::{EmailAddress, password::PasswordPolicy, role::BUILT_IN, sso::Provider};
 use lambda_http::http::StatusCode;
 use serde_json::{Value, json};
 
@@ -9,7 +9,8 @@ use super::{
     Console, Refusal,
     api::{Call, text, time},
     fields::{Field, Names},
-    html, page,
+    html,
+    page::{self, Choice},
     session::{Session, Shell, signed_in},
     set_password::{Rule, rules},
     words::{broken_in_words, in_words},
@@ -91,8 +92,20 @@ struct Profile {
     rules: Vec<Rule>,
     has_password_again_error: bool,
     password_again_error: &'static str,
+    has_identities: bool,
+    identities: Vec<Identity>,
+    /// What can be linked.
+    providers: Vec<Choice>,
     has_other_sessions: bool,
     sessions: Vec<Row>,
+}
+
+/// By whom else the person can sign in.
+struct Identity {
+    uid: String,
+    label: &'static str,
+    email: String,
+    linked: String,
 }
 
 pub(super) async fn show(console: Console<'_>, session: &Session) -> Result<Response, Refusal> {
@@ -108,6 +121,26 @@ async fn profile(console: Console<'_>, session: &Session) -> Result<Profile, Ref
         answer["items"].as_array().into_iter().flatten().map(|session| Row::new(console, session)).collect();
     let mut shell = session.shell("My Profile").flash(&console.form(), "");
     shell.nav_profile = true;
+    let answer = Call::new("GET /v1/users/auth/identities").by(&session.token).send(console).await?;
+    let now = console.app.clock.now();
+    let identities = answer["items"].as_array().into_iter().flatten().map(|identity| {
+        let email = text(&identity["spec"]["emailId"]);
+        Identity {
+            uid: text(&identity["metadata"]["uid"]),
+            label: label(&text(&identity["spec"]["provider"])),
+            email: if email.is_empty() { text(&identity["spec"]["issuer"]) } else { email },
+            linked: page::relative(time(&identity["metadata"]["creationTimestamp"]), now),
+        }
+    });
+    let identities: Vec<Identity> = identities.collect();
+    let query = page::query(&[("orgName", &shell.org_name)]);
+    let described = Call::new("GET /v1/auth/org").query(query).send(console).await?;
+    let is_oidc = described["redirectUrl"].as_str().is_some_and(|url| url.ends_with("/oidc/login"));
+    let social = described["ssoLogins"].as_array().into_iter().flatten().map(|login| text(&login["name"]));
+    let offered: Vec<String> = is_oidc.then(|| "oidc".to_owned()).into_iter().chain(social).collect();
+    let known = [("oidc", label("oidc")), ("google", label("google")), ("github", label("github"))];
+    let providers = Choice::all(&known, "").into_iter().filter(|choice| offered.iter().any(|it| it == choice.value));
+    let providers: Vec<Choice> = providers.collect();
     Ok(Profile {
         names: Names { first: Field::new(session.first_name()), last: Field::new(session.last_name()) },
         names_are_own: true,
@@ -119,10 +152,54 @@ async fn profile(console: Console<'_>, session: &Session) -> Result<Profile, Ref
         rules: rules(&policy(console, &shell.person_email).await?),
         has_password_again_error: false,
         password_again_error: "",
+        has_identities: !identities.is_empty() || !providers.is_empty(),
+        identities,
+        providers,
         has_other_sessions: sessions.len() > 1,
         sessions,
         page: shell,
     })
+}
+
+/// What people call a provider, which the wire names so.
+fn label(provider: &str) -> &'static str {
+    let social = Provider::social(provider);
+    social.unwrap_or(Provider::Oidc).label()
+}
+
+#[derive(Template)]
+#[template(path = "console/connect.html")]
+struct Connect {
+    page: Shell,
+    provider: &'static str,
+    url: String,
+}
+
+/// Where to go to link one more. A page with a link, since forms must not lead elsewhere.
+pub(super) async fn link_identity(console: Console<'_>, session: &Session) -> Result<Response, Refusal> {
+    let provider = console.form().text("provider");
+    let body = json!({ "provider": provider });
+    match Call::new("POST /v1/users/auth/identities").by(&session.token).body(body).send(console).await {
+        Ok(answer) => {
+            let url = text(&answer["redirectUri"]);
+            let label = label(&provider);
+            let mut shell = session.shell(&format!("Link {label}"));
+            shell.nav_profile = true;
+            Ok(html(StatusCode::OK, &Connect { page: shell, provider: label, url }))
+        }
+        Err(ApiError::SignInAgain) => Ok(page::redirect(&page::with_note(URL, "sign-in-again", ""))),
+        Err(ApiError::SsoFailed(failure)) => Ok(page::redirect(&page::with_note(URL, failure.note(), ""))),
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub(super) async fn unlink_identity(console: Console<'_>, session: &Session) -> Result<Response, Refusal> {
+    let uid = console.form().text("uid");
+    let call = Call::new("DELETE /v1/users/auth/identities/{uid}").parameter("uid", &uid).by(&session.token);
+    match call.send(console).await {
+        Ok(_) | Err(ApiError::NotFound) => Ok(page::redirect(&page::with_note(URL, "unlinked", ""))),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// What a new password of this person must be like, in all of their organizations.

@@ -1,7 +1,7 @@
 //! Who is signed in: the cookie, its renewal, and the token that every form carries.
 
 use askama::Template;
-use domain::RoleUid;
+use domain::{RoleUid, token::Source};
 use lambda_http::http::{HeaderValue, StatusCode, header};
 use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
@@ -13,6 +13,7 @@ use super::{
     door::error_title,
     html,
     page::{self, Form},
+    sso,
     words::in_words,
 };
 use crate::{
@@ -41,6 +42,8 @@ pub(super) struct Session {
     is_secret_new: bool,
     /// What the API says of them.
     me: Value,
+    /// Whether a provider has vouched for them.
+    is_by_sso: bool,
 }
 
 /// What every signed-in page shows around its own.
@@ -81,13 +84,13 @@ impl Session {
             return Err(Refusal::SignIn);
         }
         let is_new = claims.exp - app.clock.now().secs() < ENOUGH_SECS;
-        let sid = claims.sid.to_string();
+        let (sid, is_by_sso) = (claims.sid.to_string(), claims.src == Source::Sso);
         let token = if is_new { refresh::renew(app, signer, claims).await?.expose().to_owned() } else { presented };
         let me = Call::new("GET /v1/users/me").by(&token).send(console).await?;
         let known = caller::cookie_named(request, FORM_COOKIE);
         let is_secret_new = known.is_none();
         let secret = known.unwrap_or_else(|| new_secret(app));
-        Ok(Self { token, is_new, sid, secret, is_secret_new, me })
+        Ok(Self { token, is_new, sid, secret, is_secret_new, me, is_by_sso })
     }
 
     /// Whether a form comes from a page of ours, and from one of this very session.
@@ -193,7 +196,13 @@ impl Session {
     pub(super) async fn sign_out(&self, console: Console<'_>) -> Result<Response, Refusal> {
         let body = json!({ "tokens": [self.token] });
         Call::new("POST /v1/users/auth/tokens/revoke").by(&self.token).body(body).send(console).await?;
-        let mut answer = page::redirect("/sign-in?note=signed-out");
+        // Where somebody else vouched, one may still be signed in there.
+        let at = if self.is_by_sso {
+            page::with_note(&format!("/o/{}", self.org_name()), "signed-out-sso", "")
+        } else {
+            "/sign-in?note=signed-out".to_owned()
+        };
+        let mut answer = page::redirect(&at);
         clear(&mut answer);
         // So that going back shows nothing that the browser has kept.
         answer.headers_mut().insert("clear-site-data", HeaderValue::from_static("\"cache\""));
@@ -203,8 +212,13 @@ impl Session {
     pub(super) async fn switch(&self, console: Console<'_>) -> Result<Response, Refusal> {
         let org = console.form().text("org");
         let call = Call::new("POST /v1/auth/org/{orgName}/switch").parameter("orgName", &org).by(&self.token);
-        let answer = call.send(console).await?;
-        Ok(signed_in(console.app, &text(&answer["Authorization"]), "/api-keys"))
+        match call.send(console).await {
+            Ok(answer) => Ok(signed_in(console.app, &text(&answer["Authorization"]), "/api-keys")),
+            Err(ApiError::SsoRequired { org_name, .. }) => {
+                Ok(page::redirect(&page::with_note(&format!("/o/{org_name}"), "sso-required", "")))
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 }
 
@@ -269,10 +283,20 @@ impl Shell {
                     .to_owned()
             }
             "others-ended" => "All other sessions ended.".to_owned(),
-            _ => return self,
+            "linked" => "Linked. You can sign in this way from now on.".to_owned(),
+            "unlinked" => "Unlinked. Sessions that were begun this way end within minutes.".to_owned(),
+            "sign-in-again" => {
+                "Sign out and in again first: to link another way in, you must have signed in within 15 minutes."
+                    .to_owned()
+            }
+            note => match sso::notice(note) {
+                Some(words) => words.to_owned(),
+                None => return self,
+            },
         };
         self.has_flash = true;
-        self.flash_is_error = ["gone", "expired", "last-admin", "session-gone"].contains(&note.as_str());
+        self.flash_is_error = ["gone", "expired", "last-admin", "session-gone", "sign-in-again"].contains(&note.as_str())
+            || note.starts_with("sso-");
         self
     }
 

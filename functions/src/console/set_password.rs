@@ -1,7 +1,11 @@
 //! Setting a password by a mailed link.
 
 use askama::Template;
-use domain::password::{BrokenRule, PasswordPolicy};
+use domain::{
+    once::Purpose,
+    password::{BrokenRule, PasswordPolicy},
+    sso::Wish,
+};
 use lambda_http::http::StatusCode;
 use serde_json::json;
 
@@ -10,9 +14,15 @@ use super::{
     api::Call,
     door::{Door, check_origin},
     html, page,
+    sso::{self, SsoLink},
     words::broken_in_words,
 };
-use crate::{ApiError, http::Response, person};
+use crate::{
+    ApiError,
+    http::Response,
+    person::{self, Link},
+    sso::one_time,
+};
 
 #[derive(Template)]
 #[template(path = "console/set_password.html")]
@@ -27,6 +37,8 @@ struct SetPassword {
     rules: Vec<Rule>,
     email: String,
     button: &'static str,
+    sso_links: Vec<SsoLink>,
+    password_hidden: bool,
 }
 
 pub(super) struct Rule {
@@ -56,6 +68,25 @@ pub(super) fn rules(policy: &PasswordPolicy) -> Vec<Rule> {
     rules
 }
 
+impl SetPassword {
+    /// Where the organization lets people come by a provider, an invitation is accepted that way too. The token that goes
+    /// along stands for the one of the mail, which no address is to hold.
+    async fn offer_sso(&mut self, console: Console<'_>, link: &Link) -> Result<(), ApiError> {
+        let (Some(org), Some((tenant, user))) = (&link.org, link.invited) else { return Ok(()) };
+        let query = page::query(&[("orgName", org.as_str())]);
+        let described = Call::new("GET /v1/auth/org").query(query).send(console).await?;
+        if sso::links(console, &described, &[]).is_empty() {
+            return Ok(());
+        }
+        let wish = Wish::Accept { tenant, user, invitation: link.digest.clone() };
+        let (token, once) = one_time(console.app, Purpose::SsoWish { wish, next: String::new() });
+        console.app.store.put_once(&once).await?;
+        self.sso_links = sso::links(console, &described, &[("with", token.expose())]);
+        self.password_hidden = described["isSsoRequired"] == true;
+        Ok(())
+    }
+}
+
 /// Where mailed links lead. The token stands behind the `#`, so it comes with the form alone.
 pub(super) async fn set_password(console: Console<'_>, how: &str) -> Result<Response, ApiError> {
     let sent = console.form();
@@ -77,6 +108,8 @@ pub(super) async fn set_password(console: Console<'_>, how: &str) -> Result<Resp
         rules: Vec::new(),
         email: String::new(),
         button,
+        sso_links: Vec::new(),
+        password_hidden: false,
     };
     if !console.is_post() {
         (form.has_token, form.token) = (false, String::new());
@@ -86,7 +119,10 @@ pub(super) async fn set_password(console: Console<'_>, how: &str) -> Result<Resp
     let token = form.token.trim().to_owned();
     let org = match person::link(console.app, &token).await {
         Ok(link) => {
-            (form.rules, form.email) = (rules(&link.policy), link.email);
+            (form.rules, form.email) = (rules(&link.policy), link.email.clone());
+            if how == "activate" && !sent.has("password") {
+                form.offer_sso(console, &link).await?;
+            }
             link.org
         }
         Err(error) => {

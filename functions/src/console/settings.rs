@@ -3,6 +3,7 @@
 //! Each section is a form of its own, so that an error in one loses nothing of it and touches no other.
 
 use askama::Template;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures_util::future::try_join_all;
 use lambda_http::http::StatusCode;
 use serde_json::{Value, json};
@@ -15,7 +16,7 @@ use super::{
     session::{Session, Shell},
     words::in_words,
 };
-use crate::{ApiError, http::Response};
+use crate::{ApiError, http::Response, outbound::UrlRefused};
 
 const URL: &str = "/tenant/settings";
 
@@ -26,17 +27,21 @@ pub(super) enum Section {
     SessionTimeout,
     Banner,
     SignInMethods,
+    Sso,
+    SsoPolicy,
     Domains,
     Notices,
     Limits,
 }
 
 impl Section {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 9] = [
         Self::PasswordPolicy,
         Self::SessionTimeout,
         Self::Banner,
         Self::SignInMethods,
+        Self::Sso,
+        Self::SsoPolicy,
         Self::Domains,
         Self::Notices,
         Self::Limits,
@@ -53,6 +58,8 @@ impl Section {
             Self::SessionTimeout => "session-timeout",
             Self::Banner => "banner",
             Self::SignInMethods => "sign-in-methods",
+            Self::Sso => "sso",
+            Self::SsoPolicy => "sso-policy",
             Self::Domains => "domains",
             Self::Notices => "notices",
             Self::Limits => "limits",
@@ -66,6 +73,8 @@ impl Section {
             Self::SessionTimeout => "PUT /v1/tenants/{tenantUid}/authTokenSettings",
             Self::Banner => "PUT /v1/tenants/{tenantUid}/loginBanner",
             Self::SignInMethods => "POST /v1/tenants/{tenantUid}/sso/auth/providers",
+            Self::Sso => "POST /v1/tenants/{tenantUid}/oidc/config",
+            Self::SsoPolicy => "PUT /v1/tenants/{tenantUid}/sso/policy",
             Self::Domains => "POST /v1/tenants/{tenantUid}/domains",
             Self::Notices => "PUT /v1/tenants/{tenantUid}/apiKeys/notices",
             Self::Limits => "PATCH /v1/tenants/{tenantUid}/resourceLimits",
@@ -73,15 +82,17 @@ impl Section {
     }
 }
 
-/// The routes of the API that read them, in the same order.
-const READS: [&str; 7] = [
+/// The routes of the API that read them.
+const READS: [&str; 9] = [
     "GET /v1/tenants/{tenantUid}/password/policy",
     "GET /v1/tenants/{tenantUid}/authTokenSettings",
     "GET /v1/tenants/{tenantUid}/loginBanner",
     "GET /v1/tenants/{tenantUid}/sso/auth/providers",
-    "GET /v1/tenants/{tenantUid}/domains",
+    "GET /v1/tenants/{tenantUid}/domains/proofs",
     "GET /v1/tenants/{tenantUid}/apiKeys/notices",
     "GET /v1/tenants/{tenantUid}/resourceLimits",
+    "GET /v1/tenants/{tenantUid}/oidc/config",
+    "GET /v1/tenants/{tenantUid}/sso/policy",
 ];
 
 struct Limit {
@@ -119,13 +130,122 @@ struct Settings {
     banner_error: String,
     github_enabled: bool,
     google_enabled: bool,
+    /// Whether the installation has it.
+    github_installed: bool,
+    google_installed: bool,
+    has_methods_error: bool,
+    methods_error: String,
+    oidc: Oidc,
+    is_sso_required: bool,
+    has_sso_policy_error: bool,
+    sso_policy_error: String,
     domains: String,
+    proofs: Vec<Proof>,
     has_domains_error: bool,
     domains_error: String,
     notify_admins: bool,
     has_limits_error: bool,
     limits_error: String,
     limits: Vec<Limit>,
+}
+
+/// A domain, and how it is proven.
+struct Proof {
+    domain: String,
+    is_proven: bool,
+    is_taken: bool,
+    name: String,
+    value: String,
+}
+
+impl Proof {
+    fn of(proof: &Value) -> Self {
+        Self {
+            domain: text(&proof["domain"]),
+            is_proven: proof["isProven"] == true,
+            is_taken: proof["isTaken"] == true,
+            name: text(&proof["record"]["name"]),
+            value: text(&proof["record"]["value"]),
+        }
+    }
+}
+
+/// The provider of the organization.
+struct Oidc {
+    is_enabled: bool,
+    issuer: String,
+    client_id: String,
+    /// Whether there is one already.
+    has_secret: bool,
+    scopes: String,
+    email_claim: String,
+    first_name_claim: String,
+    last_name_claim: String,
+    use_user_info: bool,
+    certificate: String,
+    callback_url: String,
+    logout_url: String,
+    has_error: bool,
+    error: String,
+}
+
+impl Oidc {
+    fn of(oidc: &Value) -> Self {
+        let scopes: Vec<&str> = oidc["scopes"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let certificate = STANDARD.decode(text(&oidc["issuerTls"]["caCertificateBase64"])).unwrap_or_default();
+        let claims = &oidc["requiredClaims"];
+        Self {
+            is_enabled: oidc["isSsoEnabled"] == true,
+            issuer: text(&oidc["issuerUrl"]),
+            client_id: text(&oidc["clientId"]),
+            has_secret: !text(&oidc["clientSecret"]).is_empty(),
+            scopes: scopes.join(" "),
+            email_claim: text(&claims["Email"]),
+            first_name_claim: text(&claims["FirstName"]),
+            last_name_claim: text(&claims["LastName"]),
+            use_user_info: oidc["userInfo"]["useUserInfo"] == true,
+            certificate: String::from_utf8(certificate).unwrap_or_default(),
+            callback_url: text(&oidc["callbackUrl"]),
+            logout_url: text(&oidc["logoutUrl"]),
+            has_error: false,
+            error: String::new(),
+        }
+    }
+
+    /// What was typed, in place of what is stored.
+    fn take(&mut self, sent: &Form) {
+        self.is_enabled = sent.has("sso_enabled");
+        for (name, field) in [
+            ("issuer", &mut self.issuer),
+            ("client_id", &mut self.client_id),
+            ("scopes", &mut self.scopes),
+            ("email_claim", &mut self.email_claim),
+            ("first_name_claim", &mut self.first_name_claim),
+            ("last_name_claim", &mut self.last_name_claim),
+            ("certificate", &mut self.certificate),
+        ] {
+            *field = sent.text(name).trim().to_owned();
+        }
+        self.use_user_info = sent.has("use_user_info");
+    }
+
+    /// In the words of the API, over what is stored: the page does not show all of it.
+    fn body(sent: &Form, mut stored: Value) -> Value {
+        let trimmed = |name: &str| sent.text(name).trim().to_owned();
+        let secret = sent.text("client_secret");
+        stored["isSsoEnabled"] = json!(sent.has("sso_enabled"));
+        stored["issuerUrl"] = json!(trimmed("issuer"));
+        stored["clientId"] = json!(trimmed("client_id"));
+        // Left empty it stays what it is.
+        stored["clientSecret"] = json!(if secret.is_empty() { "*" } else { &secret });
+        stored["scopes"] = json!(sent.text("scopes").split_whitespace().collect::<Vec<_>>());
+        for (claim, field) in [("Email", "email_claim"), ("FirstName", "first_name_claim"), ("LastName", "last_name_claim")] {
+            stored["requiredClaims"][claim] = json!(trimmed(field));
+        }
+        stored["userInfo"]["useUserInfo"] = json!(sent.has("use_user_info"));
+        stored["issuerTls"]["caCertificateBase64"] = json!(STANDARD.encode(trimmed("certificate")));
+        stored
+    }
 }
 
 fn number(value: &Value) -> String {
@@ -136,8 +256,8 @@ impl Settings {
     /// What is stored.
     async fn load(console: Console<'_>, session: &Session) -> Result<Self, Refusal> {
         let reads = READS.map(|route| call(route, session).send(console));
-        let Ok([policy, timeout, banner, logins, domains, notices, limits]) =
-            <[Value; 7]>::try_from(try_join_all(reads).await?)
+        let Ok([policy, timeout, banner, logins, domains, notices, limits, oidc, sso]) =
+            <[Value; 9]>::try_from(try_join_all(reads).await?)
         else {
             unreachable!("as many answers as questions")
         };
@@ -145,7 +265,12 @@ impl Settings {
             let mut names = logins["ssoLogins"].as_array().into_iter().flatten();
             logins["isEnabled"] == true && names.any(|known| known == name)
         };
-        let lines: Vec<String> = domains["domains"].as_array().into_iter().flatten().map(text).collect();
+        let proofs: Vec<Proof> = domains["items"].as_array().into_iter().flatten().map(Proof::of).collect();
+        let lines: Vec<&str> = proofs.iter().map(|proof| proof.domain.as_str()).collect();
+        let installed = Call::new("GET /v1/auth/sso/providers").send(console).await?;
+        let installed: Vec<String> =
+            installed.as_array().into_iter().flatten().map(|login| text(&login["name"])).collect();
+        let is_installed = |name: &str| installed.iter().any(|it| it == name);
         let limits = limits["resources"].as_array().into_iter().flatten().map(|limit| Limit {
             kind: text(&limit["kind"]),
             label: text(&limit["label"]),
@@ -180,6 +305,15 @@ impl Settings {
             github_enabled: has_login("github"),
             google_enabled: has_login("google"),
             domains: lines.join("\n"),
+            proofs,
+            github_installed: is_installed("github"),
+            google_installed: is_installed("google"),
+            has_methods_error: false,
+            methods_error: String::new(),
+            oidc: Oidc::of(&oidc),
+            is_sso_required: sso["isSsoRequired"] == true,
+            has_sso_policy_error: false,
+            sso_policy_error: String::new(),
             has_domains_error: false,
             domains_error: String::new(),
             notify_admins: notices["notifyTenantAdmins"] == true,
@@ -228,7 +362,19 @@ impl Settings {
                 }
                 (self.has_limits_error, self.limits_error) = (true, words);
             }
-            Section::SignInMethods | Section::Notices => self.page.fail(words),
+            Section::Sso => {
+                self.oidc.take(sent);
+                (self.oidc.has_error, self.oidc.error) = (true, words);
+            }
+            Section::SsoPolicy => {
+                self.is_sso_required = sent.has("sso_required");
+                (self.has_sso_policy_error, self.sso_policy_error) = (true, words);
+            }
+            Section::SignInMethods => {
+                (self.github_enabled, self.google_enabled) = (sent.has("github"), sent.has("google"));
+                (self.has_methods_error, self.methods_error) = (true, words);
+            }
+            Section::Notices => self.page.fail(words),
         }
     }
 }
@@ -245,7 +391,14 @@ pub(super) async fn show(console: Console<'_>, session: &Session) -> Result<Resp
 
 pub(super) async fn set(console: Console<'_>, session: &Session, section: Section) -> Result<Response, Refusal> {
     let sent = console.form();
-    let (status, words) = match body(section, &sent) {
+    let body = match section {
+        Section::Sso => {
+            let stored = call("GET /v1/tenants/{tenantUid}/oidc/config", session).send(console).await?;
+            Some(Oidc::body(&sent, stored))
+        }
+        section => body(section, &sent),
+    };
+    let (status, words) = match body {
         Some(body) => match call(section.route(), session).body(body).send(console).await {
             Ok(_) => {
                 let name = section.name();
@@ -259,6 +412,21 @@ pub(super) async fn set(console: Console<'_>, session: &Session, section: Sectio
     let mut form = Settings::load(console, session).await?;
     form.refuse(section, &sent, words);
     Ok(html(status, &form))
+}
+
+/// Looks whether a domain is proven by now.
+pub(super) async fn verify_domain(console: Console<'_>, session: &Session) -> Result<Response, Refusal> {
+    let domain = console.form().text("domain");
+    let verify = call("POST /v1/tenants/{tenantUid}/domains/{domain}/verify", session).parameter("domain", &domain);
+    match verify.send(console).await {
+        Ok(_) => Ok(page::redirect(&format!("{}#domains", page::url(URL, &[("saved", "proof")])))),
+        Err(error @ (ApiError::Unauthorized(_) | ApiError::Forbidden(_))) => Err(error.into()),
+        Err(error) => {
+            let mut form = Settings::load(console, session).await?;
+            (form.has_domains_error, form.domains_error) = (true, settings_in_words(&error));
+            Ok(html(error.status_and_code().0, &form))
+        }
+    }
 }
 
 /// The section in the words of the API; `None` if what must be a number is none.
@@ -287,6 +455,9 @@ fn body(section: Section, sent: &Form) -> Option<Value> {
             let domains: Vec<&str> = domains.split([',', ' ', '\n', '\r']).filter(|line| !line.is_empty()).collect();
             json!({ "domains": domains })
         }
+        Section::SsoPolicy => json!({ "isSsoRequired": sent.has("sso_required") }),
+        // Made of what is stored.
+        Section::Sso => return None,
         Section::Notices => json!({ "notifyTenantAdmins": sent.has("notify_admins") }),
         Section::Limits => {
             let kinds = ["user", "apiKey", "team", "role"].into_iter();
@@ -318,6 +489,24 @@ fn settings_in_words(error: &ApiError) -> String {
         }
         ApiError::Setting(SettingRefused::Domain) => "Each line must be a domain such as northwind.example.",
         ApiError::DomainTaken(domain) => return format!("{domain} belongs to another organization."),
+        ApiError::DomainNotProven { name, value } => {
+            return format!(
+                "There is no TXT record {name} that holds {value} yet. New records can take an hour to be seen."
+            );
+        }
+        ApiError::Issuer(UrlRefused::Plain) => "The issuer must begin with https://.",
+        ApiError::Issuer(UrlRefused::Form) => "The issuer must be an address such as https://id.northwind.example.",
+        ApiError::Issuer(UrlRefused::Private) => "The issuer must have a public address.",
+        ApiError::Setting(SettingRefused::Oidc) => "To be used, the provider needs an issuer and a client ID.",
+        ApiError::SecretNeeded => "Enter the client secret again: it goes to the issuer, which is another one now.",
+        ApiError::Certificate(_) => "The certificate must be in PEM, and that of an authority.",
+        ApiError::Setting(SettingRefused::SsoRequired) => {
+            "Single sign-on is required, so a way in must stay. Allow passwords first."
+        }
+        ApiError::Setting(SettingRefused::NothingToRequire) => "Set up a provider first.",
+        ApiError::SsoUntried => {
+            "Sign in by your provider first, then come back: it has to work for you before it is required of everybody."
+        }
         ApiError::Setting(SettingRefused::Limit) => "Each limit lies between 1 and what is said below it.",
         other => return in_words(other),
     }

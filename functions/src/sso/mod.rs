@@ -9,6 +9,7 @@ pub(crate) mod browser;
 mod callback;
 mod failure;
 mod github;
+mod identities;
 mod login;
 mod logout;
 mod oidc;
@@ -70,6 +71,9 @@ pub async fn handle(app: &App, signer: &Signer, request: Request) -> Result<Resp
         "GET /v1/auth/org/{orgName}/oidc/login" => Box::pin(login::of_tenant(app, signer.sealer(), &request)).await,
         "GET /v1/auth/org/{orgName}/oidc/callback" => Box::pin(callback::of_tenant(app, signer, &request)).await,
         "GET /v1/auth/org/{orgName}/oidc/logout" => Box::pin(logout::handle(app, signer.sealer(), &request)).await,
+        "GET /v1/users/auth/identities" => identities::list(app, &request).await,
+        "POST /v1/users/auth/identities" => identities::create(app, &request).await,
+        "DELETE /v1/users/auth/identities/{uid}" => identities::delete(app, &request).await,
         _ => Err(ApiError::NotFound),
     }
 }
@@ -115,6 +119,9 @@ pub(crate) fn operations() -> Vec<Operation> {
             .open()
             .query("state", "What the provider was given"),
     ]
+    .into_iter()
+    .chain(identities::operations())
+    .collect()
 }
 
 #[derive(Serialize, ToSchema)]

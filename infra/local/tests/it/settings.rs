@@ -125,7 +125,8 @@ async fn the_secret_of_a_provider_is_sealed_masked_and_survives_being_switched_o
     let stack = Stack::start().await;
     let ines = stack.sign_up("ines@northwind.example", "northwind", PASSWORD).await;
     let path = format!("/v1/tenants/{}/oidc/config", ines.tenant_uid().await);
-    let pem = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let authorities = include_str!("../../../../functions/src/amazon_roots.pem");
+    let pem = &authorities[authorities.find("-----BEGIN").unwrap()..=authorities.find("-----END").unwrap() + 24];
     let config = json!({
         "isSsoEnabled": true, "issuerUrl": "https://id.northwind.example", "clientId": "console",
         "clientSecret": "hush-hush-hush", "callbackUrl": "https://evil.example", "scopes": ["openid", "email"],
