@@ -44,9 +44,10 @@ fn in_chromium(filter: &str, set: impl FnOnce(&mut Command)) -> Result<(), Failu
 
 /// The suite `console`.
 pub(crate) fn suite() -> Result<(), Failure> {
-    let axe = tools::axe()?;
+    let (axe, provider) = (tools::axe()?, tools::oidc_provider()?);
     in_chromium("console_", |tests| {
         tests.args(["--skip", "screenshots"]).env("LATCHKEY_TEST_AXE", axe);
+        tests.env("LATCHKEY_TEST_OIDC_PROVIDER", provider);
     })
 }
 

@@ -11,6 +11,7 @@ const PYJWT: &str = "pyjwt[crypto]==2.15.1";
 const AWS_SDK: &str = "@aws-sdk/client-dynamodb@3.1164.0";
 const MINISTACK: &str = "ministack[full]==1.5.33";
 const AXE: &str = "axe-core@4.14.1";
+const OIDC_PROVIDER: &str = "oidc-provider@9.13.3";
 const JOSE: &str = "jose@6.2.18";
 const DYNAMODB_LOCAL: &str = "3.3.1";
 
@@ -93,6 +94,11 @@ pub(crate) fn jose() -> Result<PathBuf, Failure> {
 /// The script of axe, which finds what shuts people out of a page.
 pub(crate) fn axe() -> Result<PathBuf, Failure> {
     Ok(npm(AXE)?.join("node_modules/axe-core/axe.min.js"))
+}
+
+/// A folder with `oidc-provider`, a strict provider of OpenID Connect.
+pub(crate) fn oidc_provider() -> Result<PathBuf, Failure> {
+    npm(OIDC_PROVIDER)
 }
 
 /// The driver of Chromium, with Chromium.

@@ -11,6 +11,7 @@ mod browser;
 mod chromium;
 mod console;
 mod console_browser;
+mod console_sso;
 mod console_tenant;
 mod console_tour;
 mod drift;
