@@ -7,9 +7,12 @@ use hickory_resolver::TokioResolver;
 
 use crate::outbound::TIME_LIMIT;
 
+/// Asks for the texts of a name.
+type Ask = dyn Fn(String) -> BoxFuture<'static, Result<Vec<String>, DnsError>> + Send + Sync;
+
 /// The way to the DNS.
 #[derive(Clone)]
-pub struct Dns(Arc<dyn Fn(String) -> BoxFuture<'static, Result<Vec<String>, DnsError>> + Send + Sync>);
+pub struct Dns(Arc<Ask>);
 
 /// The DNS did not answer.
 #[derive(Debug, thiserror::Error)]

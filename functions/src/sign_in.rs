@@ -81,10 +81,7 @@ pub(crate) async fn answer(
         Proof::Password { .. } => (Means::Password, "with a password".to_owned()),
         Proof::Identity { provider, .. } => (Means::Sso { provider }, format!("by {}", provider.label())),
         Proof::Session { session, .. } => {
-            (
-                Means::Token { session: session.uid, api_key: None },
-                "by switching from another organization".to_owned(),
-            )
+            (Means::Token { session: session.uid, api_key: None }, "by switching from another organization".to_owned())
         }
     };
     let mut records = vec![audit::Trail::of_user(app, request, user, means).record(

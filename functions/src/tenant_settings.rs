@@ -53,9 +53,7 @@ fn operation<'a>(
             Box::pin(read(app, request, |tenant| json!(PolicyBody::from(&tenant.password_policy))))
         }
         ("POST", "password/policy") => Box::pin(write(app, request, setting, set_password_policy)),
-        ("GET", "loginBanner") => {
-            Box::pin(read(app, request, |tenant| json!(BannerBody::from(tenant.banner.clone()))))
-        }
+        ("GET", "loginBanner") => Box::pin(read(app, request, |tenant| json!(BannerBody::from(tenant.banner.clone())))),
         ("PUT", "loginBanner") => Box::pin(write(app, request, setting, set_banner)),
         ("GET", "sso/auth/providers") => Box::pin(read(app, request, |tenant| json!(LoginsBody::from(tenant)))),
         ("POST", "sso/auth/providers") => Box::pin(write(app, request, setting, set_social_logins)),
@@ -114,8 +112,11 @@ pub(crate) fn operations() -> Vec<Operation> {
             .takes::<NoticesBody>(),
         Operation::new("GET /v1/tenants/{tenantUid}/domains", "The mail domains").answers::<DomainsBody>(),
         Operation::new("POST /v1/tenants/{tenantUid}/domains", "Sets the mail domains").takes::<DomainsBody>(),
-        Operation::new("GET /v1/tenants/{tenantUid}/domains/proofs", "Which mail domains are proven, and how they can be")
-            .answers::<ProofsAnswer>(),
+        Operation::new(
+            "GET /v1/tenants/{tenantUid}/domains/proofs",
+            "Which mail domains are proven, and how they can be",
+        )
+        .answers::<ProofsAnswer>(),
         Operation::new("POST /v1/tenants/{tenantUid}/domains/{domain}/verify", "Looks up the proof of a mail domain"),
         Operation::new("GET /v1/tenants/{tenantUid}/sso/policy", "Whether passwords open nothing")
             .answers::<SsoPolicyBody>(),
@@ -632,12 +633,7 @@ fn pem(text: &str) -> Result<Vec<u8>, ApiError> {
 }
 
 /// The secret of the request, sealed; `None` if it means the one that is kept.
-async fn seal_secret(
-    app: &App,
-    sealer: &Sealer,
-    tenant: &Tenant,
-    body: &OidcBody,
-) -> Result<Option<String>, ApiError> {
+async fn seal_secret(app: &App, sealer: &Sealer, tenant: &Tenant, body: &OidcBody) -> Result<Option<String>, ApiError> {
     if body.client_secret.is_empty() || body.client_secret.contains('*') {
         return Ok(None);
     }

@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeMap, fmt, marker::PhantomData};
 
-use domain::user::MAX_NAME_CHARS;
 use domain::Timestamp;
+use domain::user::MAX_NAME_CHARS;
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{IgnoredAny, MapAccess, Visitor, value::MapAccessDeserializer},

@@ -134,10 +134,9 @@ pub(super) async fn sign_in(console: Console<'_>, parts: &[&str]) -> Result<Resp
     let org = if let ["o", org] = parts { (*org).to_owned() } else { query.text("org") };
     let mut form = sign_in_form(console, &org, query.own_path("next", "")).await?;
     if let Some(notice) = match query.text("note").as_str() {
-        "signed-out" => Some("You are signed out."),
+        "signed-out" | "signed-out-sso" => Some("You are signed out."),
         "password" => Some("Your password is set. Sign in with it."),
         "ended" => Some("Your session has ended. Sign in once more."),
-        "signed-out-sso" => Some("You are signed out."),
         "again" => Some("That took too long. Sign in once more."),
         note => sso::notice(note),
     } {

@@ -241,9 +241,11 @@ pub(super) async fn change_password(console: Console<'_>, session: &Session) -> 
         Ok(_) => {
             let body = json!({ "emailId": email, "password": password, "org": session.org_name() });
             return Ok(match Call::new("POST /v1/auth/authenticate").body(body).send(console).await {
-                Ok(answer) => {
-                    signed_in(console.app, &text(&answer["Authorization"]), &page::with_note(URL, "password-changed", ""))
-                }
+                Ok(answer) => signed_in(
+                    console.app,
+                    &text(&answer["Authorization"]),
+                    &page::with_note(URL, "password-changed", ""),
+                ),
                 // The password is changed all the same.
                 Err(_) => page::redirect("/sign-in?note=password"),
             });

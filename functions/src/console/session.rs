@@ -295,7 +295,8 @@ impl Shell {
             },
         };
         self.has_flash = true;
-        self.flash_is_error = ["gone", "expired", "last-admin", "session-gone", "sign-in-again"].contains(&note.as_str())
+        self.flash_is_error = ["gone", "expired", "last-admin", "session-gone", "sign-in-again"]
+            .contains(&note.as_str())
             || note.starts_with("sso-");
         self
     }

@@ -224,7 +224,7 @@ impl Oidc {
             ("last_name_claim", &mut self.last_name_claim),
             ("certificate", &mut self.certificate),
         ] {
-            *field = sent.text(name).trim().to_owned();
+            sent.text(name).trim().clone_into(field);
         }
         self.use_user_info = sent.has("use_user_info");
     }
@@ -239,7 +239,9 @@ impl Oidc {
         // Left empty it stays what it is.
         stored["clientSecret"] = json!(if secret.is_empty() { "*" } else { &secret });
         stored["scopes"] = json!(sent.text("scopes").split_whitespace().collect::<Vec<_>>());
-        for (claim, field) in [("Email", "email_claim"), ("FirstName", "first_name_claim"), ("LastName", "last_name_claim")] {
+        for (claim, field) in
+            [("Email", "email_claim"), ("FirstName", "first_name_claim"), ("LastName", "last_name_claim")]
+        {
             stored["requiredClaims"][claim] = json!(trimmed(field));
         }
         stored["userInfo"]["useUserInfo"] = json!(sent.has("use_user_info"));

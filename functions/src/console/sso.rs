@@ -69,9 +69,7 @@ pub(super) fn notice(note: &str) -> Option<&'static str> {
         "sso-not-verified" => {
             "Your identity provider does not say that an e-mail address is yours. Verify it there, then try again."
         }
-        "sso-no-account" => {
-            "There is no account here for you yet. Ask an admin of your organization to invite you."
-        }
+        "sso-no-account" => "There is no account here for you yet. Ask an admin of your organization to invite you.",
         "sso-link-first" => {
             "You are invited to this organization. Follow the link that we have mailed you; it lets you sign in this way."
         }

@@ -29,7 +29,9 @@ pub(super) fn in_words(error: &ApiError) -> String {
             "Your password has ended by the rules of the organization. We have mailed you a link to set another one."
                 .to_owned()
         }
-        ApiError::SsoRequired { .. } => "Your organization lets people sign in by its identity provider only.".to_owned(),
+        ApiError::SsoRequired { .. } => {
+            "Your organization lets people sign in by its identity provider only.".to_owned()
+        }
         ApiError::InvalidOneTimeToken => "This link is not valid, was used already or has expired.".to_owned(),
         ApiError::OrgNameTaken => "There is an organization of this name already.".to_owned(),
         ApiError::Unavailable(_) => "The service is busy at the moment. Try again.".to_owned(),

@@ -56,7 +56,9 @@ pub(super) async fn admit(
                 }
                 None => return Err(SsoFailure::State.into()),
             };
-            if principal.user.uid != *user || principal.user.tenant != tenant.uid || principal.session().map(|it| it.uid) != Some(*session)
+            if principal.user.uid != *user
+                || principal.user.tenant != tenant.uid
+                || principal.session().map(|it| it.uid) != Some(*session)
             {
                 return Err(SsoFailure::State.into());
             }
@@ -290,21 +292,17 @@ async fn create(
         Ok(()) => Ok(Admitted::user(tenant, user, vouched)),
         Err(CreateUserRefused::LimitReached) => Err(SsoFailure::Full.into()),
         // Twice at once: the other one has made it.
-        Err(CreateUserRefused::EmailTaken | CreateUserRefused::JustInvited | CreateUserRefused::Store(StoreError::Conflict)) => {
-            Err(SsoFailure::State.into())
-        }
+        Err(
+            CreateUserRefused::EmailTaken
+            | CreateUserRefused::JustInvited
+            | CreateUserRefused::Store(StoreError::Conflict),
+        ) => Err(SsoFailure::State.into()),
         Err(CreateUserRefused::Store(error)) => Err(error.into()),
     }
 }
 
 /// Leaves a record of somebody who was recognised and not let in.
-async fn note_refusal(
-    app: &App,
-    request: &Request,
-    user: &User,
-    vouched: &Vouched,
-    why: &str,
-) -> Result<(), ApiError> {
+async fn note_refusal(app: &App, request: &Request, user: &User, vouched: &Vouched, why: &str) -> Result<(), ApiError> {
     let trail = Trail::of_user(app, request, user, Means::Sso { provider: vouched.provider });
     let content = format!("By {}: {why}", vouched.provider.label());
     let record = trail.record(Action::Activity, Resource::user(user), "Sign-in refused", content);

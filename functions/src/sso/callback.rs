@@ -210,8 +210,8 @@ async fn attempt(
     let once = app.store.once(&token.digest()).await?.filter(|once| !is_over(once, app.clock.now()));
     let Some(Purpose::Sso(attempt)) = once.map(|once| once.purpose) else { return Err(refused()) };
     // Before it is used up, so that whoever has only seen the address spoils nothing.
-    let is_of_this_path = attempt.provider == provider
-        && (provider != Provider::Oidc || of.map(|tenant| tenant.uid) == attempt.tenant);
+    let is_of_this_path =
+        attempt.provider == provider && (provider != Provider::Oidc || of.map(|tenant| tenant.uid) == attempt.tenant);
     if !browser.is(&attempt.browser) || !is_of_this_path {
         return Err(refused());
     }

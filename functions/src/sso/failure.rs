@@ -74,7 +74,9 @@ impl SsoFailure {
 
     /// What a provider calls its refusal, as far as it keeps to the standard. Source: RFC 6749, section 4.1.2.1.
     pub(super) fn of_provider(error: &str) -> Self {
-        let is_code = !error.is_empty() && error.len() <= 64 && error.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        let is_code = !error.is_empty()
+            && error.len() <= 64
+            && error.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
         Self::Provider(if is_code { error } else { "unknown_error" }.to_owned())
     }
 }

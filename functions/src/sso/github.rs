@@ -6,11 +6,7 @@ use lambda_http::http::{Request, StatusCode, header};
 use serde::{Deserialize, de::DeserializeOwned};
 use url::Url;
 
-use super::{
-    failure::ProviderError,
-    login::Going,
-    providers::Github,
-};
+use super::{failure::ProviderError, login::Going, providers::Github};
 use crate::{
     App,
     outbound::{Client, UrlRefused},
@@ -46,7 +42,7 @@ struct Account {
 }
 
 #[derive(Deserialize)]
-struct Email {
+struct Listed {
     email: String,
     #[serde(default)]
     primary: bool,
@@ -89,7 +85,7 @@ pub(super) async fn exchange(
             .body(Vec::new())
     };
     let account: Account = ask(&client, get("/user")).await?;
-    let emails: Vec<Email> = ask(&client, get("/user/emails")).await?;
+    let emails: Vec<Listed> = ask(&client, get("/user/emails")).await?;
     let primary = emails.into_iter().find(|email| email.primary && email.verified);
     let name = account.name.unwrap_or_default();
     let (first, last) = name.trim().split_once(' ').unwrap_or((name.trim(), ""));

@@ -80,10 +80,11 @@ pub async fn handle(app: &App, signer: &Signer, request: Request) -> Result<Resp
 
 pub(crate) fn operations() -> Vec<Operation> {
     let login = |operation: Operation| {
-        operation.open().leads_elsewhere().query("next", "The page of the console to go on to").query(
-            "with",
-            "What else than signing in is wanted, a token of the console",
-        )
+        operation
+            .open()
+            .leads_elsewhere()
+            .query("next", "The page of the console to go on to")
+            .query("with", "What else than signing in is wanted, a token of the console")
     };
     let callback = |operation: Operation| {
         operation
@@ -110,7 +111,10 @@ pub(crate) fn operations() -> Vec<Operation> {
         login(Operation::new("GET /v1/auth/sso/{ssoApp}/login", "Leads a browser to Google or GitHub"))
             .query("org", "The organization to sign in to"),
         callback(Operation::new("GET /v1/auth/sso/{ssoApp}/callback", "Where Google or GitHub sends a person back to")),
-        login(Operation::new("GET /v1/auth/org/{orgName}/oidc/login", "Leads a browser to the organization's provider")),
+        login(Operation::new(
+            "GET /v1/auth/org/{orgName}/oidc/login",
+            "Leads a browser to the organization's provider",
+        )),
         callback(Operation::new(
             "GET /v1/auth/org/{orgName}/oidc/callback",
             "Where the organization's provider sends a person back to",

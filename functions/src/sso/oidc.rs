@@ -14,8 +14,9 @@ use openidconnect::{
     ProviderMetadata, RedirectUrl, RequestTokenError, Scope, TokenResponse as _, UserInfoClaims, UserInfoError,
     core::{
         CoreAuthDisplay, CoreAuthenticationFlow, CoreClaimName, CoreClaimType, CoreClient, CoreClientAuthMethod,
-        CoreGenderClaim, CoreGrantType, CoreJsonWebKey, CoreJweContentEncryptionAlgorithm, CoreJweKeyManagementAlgorithm,
-        CoreJwsSigningAlgorithm, CoreResponseMode, CoreResponseType, CoreSubjectIdentifierType,
+        CoreGenderClaim, CoreGrantType, CoreJsonWebKey, CoreJweContentEncryptionAlgorithm,
+        CoreJweKeyManagementAlgorithm, CoreJwsSigningAlgorithm, CoreResponseMode, CoreResponseType,
+        CoreSubjectIdentifierType,
     },
 };
 use serde::{Deserialize, Serialize};
@@ -115,11 +116,8 @@ pub(super) async fn authorize_url(app: &App, oidc: &Oidc, going: &Going<'_>) -> 
     app.outbound.check(metadata.authorization_endpoint().as_str()).map_err(OutboundError::from)?;
     let core = core_client(metadata, oidc, &going.redirect_uri)?;
     let (state, nonce) = (going.state.to_owned(), going.nonce.clone());
-    let mut request = core.authorize_url(
-        CoreAuthenticationFlow::AuthorizationCode,
-        || CsrfToken::new(state),
-        || Nonce::new(nonce),
-    );
+    let mut request =
+        core.authorize_url(CoreAuthenticationFlow::AuthorizationCode, || CsrfToken::new(state), || Nonce::new(nonce));
     for scope in oidc.scopes.iter().filter(|scope| *scope != "openid") {
         request = request.add_scope(Scope::new(scope.clone()));
     }
@@ -177,7 +175,8 @@ pub(super) async fn exchange(app: &App, oidc: &Oidc, returned: Returned<'_>) -> 
         .set_allowed_algs(ALGORITHMS.into_iter().filter(|algorithm| supported.contains(algorithm)))
         .set_time_fn(move || now)
         .set_issue_time_verifier_fn(move |issued_at| {
-            let is_of_now = issued_at <= now + TimeDelta::minutes(LEEWAY_MINS) && issued_at >= now - TimeDelta::hours(1);
+            let is_of_now =
+                issued_at <= now + TimeDelta::minutes(LEEWAY_MINS) && issued_at >= now - TimeDelta::hours(1);
             if is_of_now { Ok(()) } else { Err("issued at another time".to_owned()) }
         });
     let claims = token.claims(&verifier, &Nonce::new(returned.nonce)).map_err(invalid)?;
@@ -243,7 +242,8 @@ fn vouched(oidc: &Oidc, identity: Identity, token: &Map<String, Value>, user_inf
         let from_user_info = text(user_info, name(names(true)));
         if from_user_info.is_empty() { text(token, name(names(false))) } else { from_user_info }
     };
-    let verified: Vec<bool> = [token, user_info].into_iter().filter_map(|claims| flag(claims, "email_verified")).collect();
+    let verified: Vec<bool> =
+        [token, user_info].into_iter().filter_map(|claims| flag(claims, "email_verified")).collect();
     let is_refuted = verified.contains(&false);
     // A tenant's own provider decides who its people are; one that serves everybody must say so of each address.
     let is_vouched = !is_refuted && (oidc.provider == Provider::Oidc || verified.contains(&true));

@@ -183,8 +183,8 @@ async fn of_tenant(sealer: &Sealer, tenant: &Tenant) -> Result<Oidc, ApiError> {
     let secret = if named.sealed_client_secret.is_empty() {
         None
     } else {
-        let sealed = STANDARD.decode(&named.sealed_client_secret).map_err(|_| broken("secret"))?;
-        let opened = sealer.open(&secret_name(tenant), &sealed).await?;
+        let bytes = STANDARD.decode(&named.sealed_client_secret).map_err(|_| broken("secret"))?;
+        let opened = sealer.open(&secret_name(tenant), &bytes).await?;
         Some(Secret::new(String::from_utf8(opened).map_err(|_| broken("secret"))?))
     };
     let scopes: Vec<String> = named.scopes.iter().filter(|scope| !scope.is_empty()).cloned().collect();

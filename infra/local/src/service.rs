@@ -99,7 +99,13 @@ impl Service {
         };
         let running = template.functions.iter().map(|function| {
             let store = store(Some(function.policy.clone()));
-            let app = App::new(store, options.clock.clone(), options.settings.clone(), hasher.clone(), options.outside.clone());
+            let app = App::new(
+                store,
+                options.clock.clone(),
+                options.settings.clone(),
+                hasher.clone(),
+                options.outside.clone(),
+            );
             (
                 function.name.clone(),
                 Running { app, signer: Signer::new(options.sealer.clone()), sealer: options.sealer.clone() },

@@ -96,7 +96,7 @@ pub(crate) fn axe() -> Result<PathBuf, Failure> {
     Ok(npm(AXE)?.join("node_modules/axe-core/axe.min.js"))
 }
 
-/// A folder with `oidc-provider`, a strict provider of OpenID Connect.
+/// A folder with `oidc-provider`, a strict provider of `OpenID` Connect.
 pub(crate) fn oidc_provider() -> Result<PathBuf, Failure> {
     npm(OIDC_PROVIDER)
 }

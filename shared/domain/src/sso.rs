@@ -116,7 +116,9 @@ impl Vouched {
 
 /// What a provider calls a person, as far as it may stand in a mail and a list: see the names that people type.
 pub fn shown_name(name: &str) -> String {
-    let plain = name.chars().map(|char| if char.is_control() || "/@<>.\u{200b}\u{202e}\u{2066}\u{2067}\u{2068}".contains(char) { ' ' } else { char });
+    let plain = name.chars().map(|char| {
+        if char.is_control() || "/@<>.\u{200b}\u{202e}\u{2066}\u{2067}\u{2068}".contains(char) { ' ' } else { char }
+    });
     let plain: String = plain.collect();
     let words: Vec<&str> = plain.split_whitespace().collect();
     words.join(" ").chars().take(MAX_NAME_CHARS).collect::<String>().trim_end().to_owned()
@@ -244,11 +246,11 @@ mod tests {
 
     #[test]
     fn no_two_identities_read_alike() {
-        let digest = |issuer: &str, subject: &str| {
-            Identity { issuer: issuer.to_owned(), subject: subject.to_owned() }.digest()
-        };
+        let digest =
+            |issuer: &str, subject: &str| Identity { issuer: issuer.to_owned(), subject: subject.to_owned() }.digest();
         assert_eq!(digest("https://a", "1"), digest("https://a", "1"));
-        let others = [("https://a", "2"), ("https://a/", "1"), ("https://a\n1", ""), ("https://", "a1"), ("", "https://a1")];
+        let others =
+            [("https://a", "2"), ("https://a/", "1"), ("https://a\n1", ""), ("https://", "a1"), ("", "https://a1")];
         for (issuer, subject) in others {
             assert_ne!(digest(issuer, subject), digest("https://a", "1"), "{issuer:?} {subject:?}");
         }
@@ -256,9 +258,8 @@ mod tests {
 
     #[test]
     fn nobody_is_nameless_and_no_name_is_markup_or_a_link() {
-        let names = |first: &str, last: &str, email: &str| {
-            vouched(first, last).names(&EmailAddress::parse(email).unwrap())
-        };
+        let names =
+            |first: &str, last: &str, email: &str| vouched(first, last).names(&EmailAddress::parse(email).unwrap());
         let pair = |first: &str, last: &str| (first.to_owned(), last.to_owned());
         assert_eq!(names("Ines", "Alba", "x@a.example"), pair("Ines", "Alba"));
         assert_eq!(names("Ines", "", "x@a.example"), pair("Ines", "Ines"));

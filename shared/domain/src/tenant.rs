@@ -119,7 +119,9 @@ impl Tenant {
     pub fn offers(&self, provider: Provider) -> bool {
         match provider {
             Provider::Oidc => self.oidc.is_enabled,
-            social => self.social_logins.is_enabled && self.social_logins.names.iter().any(|name| name == social.as_str()),
+            social => {
+                self.social_logins.is_enabled && self.social_logins.names.iter().any(|name| name == social.as_str())
+            }
         }
     }
 

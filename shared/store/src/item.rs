@@ -412,9 +412,7 @@ pub(crate) fn of_session(session: &Session) -> Result<Item, StoreError> {
         sign_outs: session.sign_outs,
         sso: match &session.method {
             Method::Password => None,
-            Method::Sso { provider, identity } => {
-                Some(SsoRow { provider: *provider, identity: identity.clone() })
-            }
+            Method::Sso { provider, identity } => Some(SsoRow { provider: *provider, identity: identity.clone() }),
         },
     })
 }

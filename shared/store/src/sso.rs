@@ -195,7 +195,7 @@ impl Recorded<'_> {
 
     /// Makes an invited user active whom a provider has vouched for, and links the identity.
     ///
-    /// - `used`: the one-time tokens that it rests upon.
+    /// - `once`: the one-time token that it rests upon, which is used up.
     ///
     /// # Errors
     ///
@@ -205,14 +205,14 @@ impl Recorded<'_> {
         link: &Link,
         (user, membership): (&User, &Membership),
         address: &str,
-        used: Option<&OneTime>,
+        once: Option<&OneTime>,
     ) -> Result<(), LinkRefused> {
         let mut writes = Vec::from(self.put_link(link)?);
         writes.extend(self.activation(user));
         writes.push(self.confirm_organization(membership));
         let accepted = Membership { is_accepted: true, ..membership.clone() };
         writes.push(self.put_any(people::of_membership(address, &accepted)?));
-        writes.extend(used.map(|once| self.delete_if(&keys::once(&once.digest), "attribute_exists(pk)")));
+        writes.extend(once.map(|once| self.delete_if(&keys::once(&once.digest), "attribute_exists(pk)")));
         match self.transact(writes).await {
             Ok(()) => Ok(()),
             Err(Cancelled::Condition { at: 0 | 1, .. }) => Err(LinkRefused::Taken),
@@ -244,10 +244,10 @@ impl Recorded<'_> {
 }
 
 fn holder(found: Item) -> Result<DomainHolder, StoreError> {
-    let attribute = |name: &str| found.get(name).and_then(|value: &AttributeValue| value.as_s().ok());
+    let text_of = |name: &str| found.get(name).and_then(|value: &AttributeValue| value.as_s().ok());
     let broken = || StoreError::Broken("a domain that nobody holds".into());
-    let domain = attribute("pk").and_then(|pk| pk.strip_prefix(keys::DOMAIN_PREFIX)).ok_or_else(broken)?;
-    let tenant = attribute("tenant").and_then(|tenant| tenant.parse().ok()).ok_or_else(broken)?;
+    let domain = text_of("pk").and_then(|pk| pk.strip_prefix(keys::DOMAIN_PREFIX)).ok_or_else(broken)?;
+    let tenant = text_of("tenant").and_then(|tenant| tenant.parse().ok()).ok_or_else(broken)?;
     let proven_at = found.get("proven_at").and_then(|at| at.as_n().ok()).and_then(|at| at.parse().ok());
     Ok(DomainHolder { domain: domain.to_owned(), tenant, proven_at: proven_at.map(Timestamp::from_millis) })
 }

@@ -204,12 +204,7 @@ impl Recorded<'_> {
     /// # Errors
     ///
     /// As in [`ChangeUserRefused`]; [`StoreError::Conflict`] if it is active or has keys.
-    pub async fn delete_user(
-        &self,
-        user: &User,
-        login: Option<&str>,
-        links: &[Link],
-    ) -> Result<(), ChangeUserRefused> {
+    pub async fn delete_user(&self, user: &User, login: Option<&str>, links: &[Link]) -> Result<(), ChangeUserRefused> {
         let address = canonical(user)?;
         let profile = Delete::builder()
             .table_name(&self.tables.tenants)

@@ -96,40 +96,46 @@ pub(crate) fn table() -> Vec<Row> {
         row("GET /v1/dashboard/projects/metadata", false, None, None),
         row("GET /v1/projects/alerts", false, None, None),
         row("GET /v1/projects/alert", false, None, None),
-        row("GET /v1/tenants/{tenantUid}/authTokenSettings", false, None, forbidden),
-        row(
-            "PUT /v1/tenants/{tenantUid}/authTokenSettings",
-            false,
-            Some(json!({ "expiryTimeMinutes": 60 })),
-            forbidden,
-        ),
-        row("GET /v1/tenants/{tenantUid}/password/policy", false, None, forbidden),
-        row("POST /v1/tenants/{tenantUid}/password/policy", false, Some(json!({ "minLength": 8 })), forbidden),
-        row("GET /v1/tenants/{tenantUid}/loginBanner", false, None, forbidden),
-        row("PUT /v1/tenants/{tenantUid}/loginBanner", false, Some(json!({ "title": "t" })), forbidden),
-        row("GET /v1/tenants/{tenantUid}/sso/auth/providers", false, None, forbidden),
-        row("POST /v1/tenants/{tenantUid}/sso/auth/providers", false, Some(json!({ "isEnabled": false })), forbidden),
-        row("GET /v1/tenants/{tenantUid}/apiKeys/notices", false, None, forbidden),
-        row("PUT /v1/tenants/{tenantUid}/apiKeys/notices", false, Some(json!({})), forbidden),
         row("GET /v1/audits", false, None, forbidden),
         row("GET /v1/audits/{uid}", false, None, forbidden),
         row("GET /v1/audits/{uid}/sysMsg", false, None, forbidden),
         row("PATCH /v1/audits/{uid}/userMsg", false, Some(json!({ "userMsg": "because" })), absent),
-        row("GET /v1/tenants/{tenantUid}/domains", false, None, forbidden),
-        row("POST /v1/tenants/{tenantUid}/domains", false, Some(json!({ "domains": [] })), forbidden),
-        row("GET /v1/tenants/{tenantUid}/domains/proofs", false, None, forbidden),
-        row("POST /v1/tenants/{tenantUid}/domains/{domain}/verify", false, None, forbidden),
-        row("GET /v1/tenants/{tenantUid}/sso/policy", false, None, forbidden),
-        row("PUT /v1/tenants/{tenantUid}/sso/policy", false, Some(json!({})), forbidden),
-        row("GET /v1/tenants/{tenantUid}/resourceLimits", false, None, forbidden),
-        row("PATCH /v1/tenants/{tenantUid}/resourceLimits", false, Some(json!({ "resources": [] })), forbidden),
-        row("GET /v1/tenants/{tenantUid}/oidc/config", false, None, forbidden),
-        row("POST /v1/tenants/{tenantUid}/oidc/config", false, Some(json!({ "isSsoEnabled": false })), forbidden),
-        row("GET /v1/tenants/{tenantUid}/saml/config", false, None, forbidden),
-        row("POST /v1/tenants/{tenantUid}/saml/config", false, Some(json!({ "isSsoEnabled": false })), forbidden),
         row("GET /.well-known/jwks.json", true, None, None),
         row("GET /v1/openapi.json", true, None, None),
         row("$default", true, None, None),
+    ]
+    .into_iter()
+    .chain(settings())
+    .collect()
+}
+
+/// What a tenant has set.
+fn settings() -> Vec<Row> {
+    let row = |route, body, without_permission| Row { route, public: false, body, without_permission };
+    let forbidden = Some((403, "OperationForbidden"));
+    vec![
+        row("GET /v1/tenants/{tenantUid}/authTokenSettings", None, forbidden),
+        row("PUT /v1/tenants/{tenantUid}/authTokenSettings", Some(json!({ "expiryTimeMinutes": 60 })), forbidden),
+        row("GET /v1/tenants/{tenantUid}/password/policy", None, forbidden),
+        row("POST /v1/tenants/{tenantUid}/password/policy", Some(json!({ "minLength": 8 })), forbidden),
+        row("GET /v1/tenants/{tenantUid}/loginBanner", None, forbidden),
+        row("PUT /v1/tenants/{tenantUid}/loginBanner", Some(json!({ "title": "t" })), forbidden),
+        row("GET /v1/tenants/{tenantUid}/sso/auth/providers", None, forbidden),
+        row("POST /v1/tenants/{tenantUid}/sso/auth/providers", Some(json!({ "isEnabled": false })), forbidden),
+        row("GET /v1/tenants/{tenantUid}/apiKeys/notices", None, forbidden),
+        row("PUT /v1/tenants/{tenantUid}/apiKeys/notices", Some(json!({})), forbidden),
+        row("GET /v1/tenants/{tenantUid}/domains", None, forbidden),
+        row("POST /v1/tenants/{tenantUid}/domains", Some(json!({ "domains": [] })), forbidden),
+        row("GET /v1/tenants/{tenantUid}/domains/proofs", None, forbidden),
+        row("POST /v1/tenants/{tenantUid}/domains/{domain}/verify", None, forbidden),
+        row("GET /v1/tenants/{tenantUid}/sso/policy", None, forbidden),
+        row("PUT /v1/tenants/{tenantUid}/sso/policy", Some(json!({})), forbidden),
+        row("GET /v1/tenants/{tenantUid}/resourceLimits", None, forbidden),
+        row("PATCH /v1/tenants/{tenantUid}/resourceLimits", Some(json!({ "resources": [] })), forbidden),
+        row("GET /v1/tenants/{tenantUid}/oidc/config", None, forbidden),
+        row("POST /v1/tenants/{tenantUid}/oidc/config", Some(json!({ "isSsoEnabled": false })), forbidden),
+        row("GET /v1/tenants/{tenantUid}/saml/config", None, forbidden),
+        row("POST /v1/tenants/{tenantUid}/saml/config", Some(json!({ "isSsoEnabled": false })), forbidden),
     ]
 }
 

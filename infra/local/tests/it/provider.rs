@@ -24,9 +24,7 @@ use hyper_util::rt::TokioIo;
 use ring::{
     digest::{SHA256, digest},
     hmac,
-    signature::{
-        ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair,
-    },
+    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair},
 };
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
@@ -76,7 +74,9 @@ where
                     Ok::<_, Infallible>(response.body(Full::new(Bytes::from(body))).unwrap())
                 }
             });
-            tokio::spawn(async move { drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await) });
+            tokio::spawn(
+                async move { drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await) },
+            );
         }
     });
     url
@@ -347,9 +347,8 @@ impl Script {
 pub(crate) fn forged(token: &str, header: &Value, secret: Option<&str>) -> String {
     let payload = token.split('.').nth(1).unwrap();
     let text = format!("{}.{payload}", b64(header.to_string()));
-    let signature = secret.map(|secret| {
-        b64(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()), text.as_bytes()))
-    });
+    let signature =
+        secret.map(|secret| b64(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()), text.as_bytes())));
     format!("{text}.{}", signature.unwrap_or_default())
 }
 
@@ -404,11 +403,12 @@ impl GithubScript {
             "/login/oauth/access_token" => {
                 let text = |name: &str| asked.form.get(name).cloned().unwrap_or_default();
                 let challenge = b64(digest(&SHA256, text("code_verifier").as_bytes()));
-                let is_right = self.going.take().is_some_and(|going| {
-                    going.challenge == challenge && going.redirect_uri == text("redirect_uri")
-                }) && text("client_id") == CLIENT
-                    && text("client_secret") == SECRET
-                    && text("code") == "a-code";
+                let is_right =
+                    self.going.take().is_some_and(|going| {
+                        going.challenge == challenge && going.redirect_uri == text("redirect_uri")
+                    }) && text("client_id") == CLIENT
+                        && text("client_secret") == SECRET
+                        && text("code") == "a-code";
                 // GitHub refuses with 200 as well.
                 json_of(&if is_right {
                     json!({ "access_token": "gho_token", "scope": "read:user,user:email", "token_type": "bearer" })

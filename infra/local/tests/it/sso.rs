@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use functions::sso::{Github as GithubSettings, Google, Registration, Secret, Social};
 use serde_json::{Value, json};
 
@@ -171,7 +172,10 @@ async fn who_comes_for_the_first_time_becomes_a_user_and_is_found_again() {
     let first = signed_in(&stack, &Guest::new(&stack).come(LOGIN, &provider).await);
     let me = first.call("GET", "/v1/users/me", None).await.body;
     assert_eq!(me["metadata"]["name"], "Tom Berg");
-    assert_eq!(me["spec"], json!({ "emailId": "tom@northwind.example", "firstName": "Tom", "lastName": "Berg", "roles": [] }));
+    assert_eq!(
+        me["spec"],
+        json!({ "emailId": "tom@northwind.example", "firstName": "Tom", "lastName": "Berg", "roles": [] })
+    );
     // Whatever he is called by now, he is the same.
     provider.knows(person("7", "thomas@elsewhere.example"));
     let second = signed_in(&stack, &Guest::new(&stack).come(LOGIN, &provider).await);
@@ -184,11 +188,12 @@ async fn who_comes_for_the_first_time_becomes_a_user_and_is_found_again() {
     assert_ne!(uid(&first).await, uid(&other).await);
     // The token says how, and the trail too.
     let payload = first.token.split('.').nth(1).unwrap().to_owned();
-    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
     let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap();
     assert_eq!(claims["src"], "sso");
     let trail = ines.call("GET", "/v1/audits", None).await.text;
-    for said in ["Tom Berg (tom@northwind.example) came by single sign-on for the first time", "signed in by single sign-on"] {
+    for said in
+        ["Tom Berg (tom@northwind.example) came by single sign-on for the first time", "signed in by single sign-on"]
+    {
         assert!(trail.contains(said), "{trail}");
     }
     // Signing out ends the session, as any other.
@@ -271,99 +276,142 @@ fn broken(token: &str) -> String {
     format!("{text}.{first}{}", &signature[1..])
 }
 
-/// Of the Basic plan of the OpenID conformance suite for relying parties, and of its rest, what has to end well.
+/// Of the Basic plan of the `OpenID` conformance suite for relying parties, and of its rest, what has to end well.
 fn honest() -> Vec<(&'static str, Cheat)> {
     vec![
         ("oidcc-client-test", cheat(|_| {})),
-        ("client_secret_basic", cheat(|script| script.metadata = Arc::new(|it| it["token_endpoint_auth_methods_supported"] = json!(["client_secret_basic"])))),
-        ("client_secret_post", cheat(|script| script.metadata = Arc::new(|it| it["token_endpoint_auth_methods_supported"] = json!(["client_secret_post"])))),
-        ("kid-absent-single-jwks", cheat(|script| {
-            script.published = vec![(None, SigningKey::rsa(1))];
-            script.kid = None;
-        })),
+        (
+            "client_secret_basic",
+            cheat(|script| {
+                script.metadata =
+                    Arc::new(|it| it["token_endpoint_auth_methods_supported"] = json!(["client_secret_basic"]));
+            }),
+        ),
+        (
+            "client_secret_post",
+            cheat(|script| {
+                script.metadata =
+                    Arc::new(|it| it["token_endpoint_auth_methods_supported"] = json!(["client_secret_post"]));
+            }),
+        ),
+        (
+            "kid-absent-single-jwks",
+            cheat(|script| {
+                script.published = vec![(None, SigningKey::rsa(1))];
+                script.kid = None;
+            }),
+        ),
         ("scope-userinfo-claims, userinfo-bearer-header", cheat(|script| script.in_token = false)),
-        ("signing-key-rotation-just-before-signing", cheat(|script| {
-            script.published = vec![(Some("two"), SigningKey::rsa(2))];
-            script.kid = Some("two");
-        })),
-        ("signing-key-rotation", cheat(|script| {
-            script.published = vec![(Some("one"), SigningKey::rsa(1)), (Some("two"), SigningKey::rsa(2))];
-            script.signs = 1;
-            script.kid = Some("two");
-        })),
+        (
+            "signing-key-rotation-just-before-signing",
+            cheat(|script| {
+                script.published = vec![(Some("two"), SigningKey::rsa(2))];
+                script.kid = Some("two");
+            }),
+        ),
+        (
+            "signing-key-rotation",
+            cheat(|script| {
+                script.published = vec![(Some("one"), SigningKey::rsa(1)), (Some("two"), SigningKey::rsa(2))];
+                script.signs = 1;
+                script.kid = Some("two");
+            }),
+        ),
         ("es256", cheat(|script| script.published = vec![(Some("one"), SigningKey::ec())])),
         ("missing-athash", without("at_hash")),
-        ("email_verified as a text", cheat(|script| drop(script.person.insert("email_verified".to_owned(), json!("true"))))),
+        (
+            "email_verified as a text",
+            cheat(|script| drop(script.person.insert("email_verified".to_owned(), json!("true")))),
+        ),
         ("iss on the way back is not promised and not there", cheat(|_| {})),
     ]
 }
 
-/// The same, of what has to end with nobody signed in.
-fn hostile() -> Vec<(&'static str, Cheat)> {
-    let jwks = |keys: Value| {
-        cheat(move |script| drop(script.instead.insert("/jwks".to_owned(), json_of(&json!({ "keys": keys })))))
-    };
+/// Of the same, what has to end with nobody signed in.
+fn of_conformance() -> Vec<(&'static str, Cheat)> {
     let metadata = |change: fn(&mut Value)| cheat(move |script| script.metadata = Arc::new(change));
-    let huge = |path: &'static str| {
-        cheat(move |script| {
-            let told: Told = (200, vec![("content-type", "application/json".to_owned())], " ".repeat(300 * 1024) + "{}");
-            script.instead.insert(path.to_owned(), told);
-        })
-    };
-    let redirect = |path: &'static str| {
-        cheat(move |script| drop(script.instead.insert(path.to_owned(), (302, vec![("location", "/elsewhere".to_owned())], String::new()))))
-    };
-    let failing = |path: &'static str| {
-        cheat(move |script| drop(script.instead.insert(path.to_owned(), (503, Vec::new(), String::new()))))
-    };
-    let told = |path: &'static str, value: Value| {
-        cheat(move |script| drop(script.instead.insert(path.to_owned(), json_of(&value))))
-    };
     vec![
         // The Basic plan.
         ("idtoken-sig-none", token(|token| forged(&token, &json!({ "alg": "none", "typ": "JWT" }), None))),
         ("invalid-aud", with("aud", json!("somebody-else"))),
         ("invalid-iss", with("iss", json!("https://accounts.google.com"))),
-        ("userinfo-invalid-sub", cheat(|script| {
-            script.in_token = false;
-            script.user_info = Arc::new(|claims| claims["sub"] = json!("8"));
-        })),
-        ("kid-absent-multiple-jwks", cheat(|script| {
-            script.published = vec![(Some("one"), SigningKey::rsa(1)), (Some("two"), SigningKey::rsa(2))];
-            script.kid = None;
-        })),
+        (
+            "userinfo-invalid-sub",
+            cheat(|script| {
+                script.in_token = false;
+                script.user_info = Arc::new(|claims| claims["sub"] = json!("8"));
+            }),
+        ),
+        (
+            "kid-absent-multiple-jwks",
+            cheat(|script| {
+                script.published = vec![(Some("one"), SigningKey::rsa(1)), (Some("two"), SigningKey::rsa(2))];
+                script.kid = None;
+            }),
+        ),
         ("missing-iat", without("iat")),
         ("missing-sub", without("sub")),
         ("nonce-invalid", with("nonce", json!("another"))),
         // The further nine, but for those that end well.
         ("discovery-issuer-mismatch", metadata(|it| it["issuer"] = json!("https://id.example"))),
         ("invalid-sig-rs256", token(|token| broken(&token))),
-        ("invalid-sig-es256", cheat(|script| {
-            script.published = vec![(Some("one"), SigningKey::ec())];
-            script.token = Arc::new(|token| broken(&token));
-        })),
+        (
+            "invalid-sig-es256",
+            cheat(|script| {
+                script.published = vec![(Some("one"), SigningKey::ec())];
+                script.token = Arc::new(|token| broken(&token));
+            }),
+        ),
         ("invalid-sig-hs256", token(|token| forged(&token, &json!({ "alg": "HS256", "typ": "JWT" }), Some("guess")))),
         ("invalid-athash", with("at_hash", json!("AAAAAAAAAAAAAAAAAAAAAA"))),
         ("missing-aud", without("aud")),
-        // Our own.
-        ("signed with our secret", token(|token| forged(&token, &json!({ "alg": "HS256", "typ": "JWT", "kid": "one" }), Some(SECRET)))),
+    ]
+}
+
+/// Other tokens that are none.
+fn of_tokens() -> Vec<(&'static str, Cheat)> {
+    let jwks = |keys: Value| {
+        cheat(move |script| drop(script.instead.insert("/jwks".to_owned(), json_of(&json!({ "keys": keys })))))
+    };
+    vec![
+        (
+            "signed with our secret",
+            token(|token| forged(&token, &json!({ "alg": "HS256", "typ": "JWT", "kid": "one" }), Some(SECRET))),
+        ),
         ("alg nOnE", token(|token| forged(&token, &json!({ "alg": "nOnE", "typ": "JWT" }), None))),
         ("alg missing", token(|token| forged(&token, &json!({ "typ": "JWT" }), None))),
-        ("a critical header", token(|token| forged(&token, &json!({ "alg": "RS256", "crit": ["b64"], "b64": false }), Some("x")))),
+        (
+            "a critical header",
+            token(|token| forged(&token, &json!({ "alg": "RS256", "crit": ["b64"], "b64": false }), Some("x"))),
+        ),
         ("no signature", token(|token| token.rsplit_once('.').unwrap().0.to_owned() + ".")),
         ("no token at all", token(|_| String::new())),
         ("four parts", token(|token| token + ".AAAA")),
-        ("signed with a key that nobody published", cheat(|script| {
-            script.published.push((Some("two"), SigningKey::rsa(2)));
-            script.signs = 1;
-            script.kid = Some("two");
-            script.instead.insert("/jwks".to_owned(), json_of(&json!({ "keys": [] })));
-        })),
+        (
+            "signed with a key that nobody published",
+            cheat(|script| {
+                script.published.push((Some("two"), SigningKey::rsa(2)));
+                script.signs = 1;
+                script.kid = Some("two");
+                script.instead.insert("/jwks".to_owned(), json_of(&json!({ "keys": [] })));
+            }),
+        ),
         ("the name of another key", cheat(|script| script.kid = Some("three"))),
-        ("a key of another kind under the name", jwks(json!([{ "kty": "oct", "kid": "one", "k": "c2VjcmV0", "use": "sig" }]))),
-        ("a key for encryption", cheat(|script| {
-            script.instead.insert("/jwks".to_owned(), json_of(&json!({ "keys": [{ "kty": "RSA", "kid": "one", "use": "enc", "n": "AQAB", "e": "AQAB" }] })));
-        })),
+        (
+            "a key of another kind under the name",
+            jwks(json!([{ "kty": "oct", "kid": "one", "k": "c2VjcmV0", "use": "sig" }])),
+        ),
+        (
+            "a key for encryption",
+            cheat(|script| {
+                script.instead.insert(
+                    "/jwks".to_owned(),
+                    json_of(
+                        &json!({ "keys": [{ "kty": "RSA", "kid": "one", "use": "enc", "n": "AQAB", "e": "AQAB" }] }),
+                    ),
+                );
+            }),
+        ),
         ("missing-iss", without("iss")),
         ("missing-exp", without("exp")),
         ("missing-nonce", without("nonce")),
@@ -376,26 +424,93 @@ fn hostile() -> Vec<(&'static str, Cheat)> {
         ("from yesterday", claims(|it| it["iat"] = json!(it["iat"].as_i64().unwrap() - 86_400))),
         ("an audience beside us", with("aud", json!([CLIENT, "somebody-else"]))),
         ("for another party", with("azp", json!("somebody-else"))),
-        ("an issuer that only looks alike", claims(|it| it["iss"] = json!(format!("{}/", it["iss"].as_str().unwrap())))),
-        ("an address that is not verified", cheat(|script| drop(script.person.insert("email_verified".to_owned(), json!(false))))),
-        ("not verified, as a text", cheat(|script| drop(script.person.insert("email_verified".to_owned(), json!("false"))))),
-        ("not verified at userinfo only", cheat(|script| {
-            script.in_token = false;
-            script.user_info = Arc::new(|claims| claims["email_verified"] = json!(false));
-        })),
+        (
+            "an issuer that only looks alike",
+            claims(|it| it["iss"] = json!(format!("{}/", it["iss"].as_str().unwrap()))),
+        ),
+    ]
+}
+
+/// People whom a provider does not stand for.
+fn of_people() -> Vec<(&'static str, Cheat)> {
+    vec![
+        (
+            "an address that is not verified",
+            cheat(|script| drop(script.person.insert("email_verified".to_owned(), json!(false)))),
+        ),
+        (
+            "not verified, as a text",
+            cheat(|script| drop(script.person.insert("email_verified".to_owned(), json!("false")))),
+        ),
+        (
+            "not verified at userinfo only",
+            cheat(|script| {
+                script.in_token = false;
+                script.user_info = Arc::new(|claims| claims["email_verified"] = json!(false));
+            }),
+        ),
         ("no address", cheat(|script| drop(script.person.remove("email")))),
-        ("an address that is none", cheat(|script| drop(script.person.insert("email".to_owned(), json!("tom@northwind.example\r\nBcc: x"))))),
-        ("two addresses", cheat(|script| drop(script.person.insert("email".to_owned(), json!(["tom@northwind.example", "x@evil.example"]))))),
-        ("an address of a domain that only looks alike", cheat(|script| drop(script.person.insert("email".to_owned(), json!("tom@northwind.example.evil.example"))))),
-        ("a subdomain", cheat(|script| drop(script.person.insert("email".to_owned(), json!("tom@sub.northwind.example"))))),
+        (
+            "an address that is none",
+            cheat(|script| drop(script.person.insert("email".to_owned(), json!("tom@northwind.example\r\nBcc: x")))),
+        ),
+        (
+            "two addresses",
+            cheat(|script| {
+                drop(script.person.insert("email".to_owned(), json!(["tom@northwind.example", "x@evil.example"])));
+            }),
+        ),
+        (
+            "an address of a domain that only looks alike",
+            cheat(|script| drop(script.person.insert("email".to_owned(), json!("tom@northwind.example.evil.example")))),
+        ),
+        (
+            "a subdomain",
+            cheat(|script| drop(script.person.insert("email".to_owned(), json!("tom@sub.northwind.example")))),
+        ),
+    ]
+}
+
+/// Providers that lead elsewhere, say too much or nothing that makes sense.
+fn of_servers() -> Vec<(&'static str, Cheat)> {
+    let metadata = |change: fn(&mut Value)| cheat(move |script| script.metadata = Arc::new(change));
+    let huge = |path: &'static str| {
+        cheat(move |script| {
+            let told: Told =
+                (200, vec![("content-type", "application/json".to_owned())], " ".repeat(300 * 1024) + "{}");
+            script.instead.insert(path.to_owned(), told);
+        })
+    };
+    let redirect = |path: &'static str| {
+        cheat(move |script| {
+            drop(
+                script
+                    .instead
+                    .insert(path.to_owned(), (302, vec![("location", "/elsewhere".to_owned())], String::new())),
+            );
+        })
+    };
+    let failing = |path: &'static str| {
+        cheat(move |script| drop(script.instead.insert(path.to_owned(), (503, Vec::new(), String::new()))))
+    };
+    let told = |path: &'static str, value: Value| {
+        cheat(move |script| drop(script.instead.insert(path.to_owned(), json_of(&value))))
+    };
+    vec![
         ("iss promised and missing", metadata(|it| it["authorization_response_iss_parameter_supported"] = json!(true))),
-        ("a token endpoint inside", metadata(|it| it["token_endpoint"] = json!("https://169.254.169.254/latest/meta-data"))),
+        (
+            "a token endpoint inside",
+            metadata(|it| it["token_endpoint"] = json!("https://169.254.169.254/latest/meta-data")),
+        ),
         ("a token endpoint without TLS", metadata(|it| it["token_endpoint"] = json!("http://id.example/token"))),
         ("no token endpoint", metadata(|it| drop(it.as_object_mut().unwrap().remove("token_endpoint")))),
         ("keys inside", metadata(|it| it["jwks_uri"] = json!("https://[fd00:ec2::254]/keys"))),
         ("keys in a file", metadata(|it| it["jwks_uri"] = json!("file:///etc/passwd"))),
         ("a script to sign in at", metadata(|it| it["authorization_endpoint"] = json!("javascript:alert(1)"))),
-        ("only algorithms with a secret", metadata(|it| it["id_token_signing_alg_values_supported"] = json!(["HS256", "none"]))),
+        (
+            "only algorithms with a secret",
+            metadata(|it| it["id_token_signing_alg_values_supported"] = json!(["HS256", "none"])),
+        ),
         ("huge discovery", huge("/.well-known/openid-configuration")),
         ("huge keys", huge("/jwks")),
         ("huge token", huge("/token")),
@@ -406,8 +521,14 @@ fn hostile() -> Vec<(&'static str, Cheat)> {
         ("keys failing", failing("/jwks")),
         ("token failing", failing("/token")),
         ("discovery that is none", told("/.well-known/openid-configuration", json!(["no"]))),
-        ("a token that is a number", told("/token", json!({ "access_token": "a", "token_type": "Bearer", "id_token": 7 }))),
-        ("a token answer without an ID token", told("/token", json!({ "access_token": "an-access-token", "token_type": "Bearer" }))),
+        (
+            "a token that is a number",
+            told("/token", json!({ "access_token": "a", "token_type": "Bearer", "id_token": 7 })),
+        ),
+        (
+            "a token answer without an ID token",
+            told("/token", json!({ "access_token": "an-access-token", "token_type": "Bearer" })),
+        ),
         ("keys that are none", told("/jwks", json!({ "keys": "no" }))),
     ]
 }
@@ -425,7 +546,7 @@ async fn of_what_a_provider_may_do_the_right_signs_in_and_the_wrong_never() {
         honest_again(&provider);
     }
     let before = counts(&stack).await;
-    let cases = hostile();
+    let cases: Vec<_> = [of_conformance(), of_tokens(), of_people(), of_servers()].into_iter().flatten().collect();
     assert!(cases.len() >= 14 + 9 + 30, "{}", cases.len());
     let names: BTreeSet<&str> = cases.iter().map(|(name, _)| *name).collect();
     assert_eq!(names.len(), cases.len());
@@ -560,11 +681,19 @@ async fn a_provider_cannot_pass_for_another() {
     let mut guest = Guest::new(&stack);
     let going = guest.begin(LOGIN).await;
     let code = provider.code(&going);
-    let mixed = format!("{}&iss={}", back(&going, &code), form_urlencoded::byte_serialize(evil.url.as_bytes()).collect::<String>());
+    let mixed = format!(
+        "{}&iss={}",
+        back(&going, &code),
+        form_urlencoded::byte_serialize(evil.url.as_bytes()).collect::<String>()
+    );
     assert_eq!(why(&guest.ask(&mixed).await).1, "invalid_answer");
     let going = guest.begin(LOGIN).await;
     let code = provider.code(&going);
-    let right = format!("{}&iss={}", back(&going, &code), form_urlencoded::byte_serialize(provider.url.as_bytes()).collect::<String>());
+    let right = format!(
+        "{}&iss={}",
+        back(&going, &code),
+        form_urlencoded::byte_serialize(provider.url.as_bytes()).collect::<String>()
+    );
     assert_eq!(guest.ask(&right).await.status, 200);
     // The issuer is exchanged while somebody is on the way: what they bring is not shown to the new one.
     let going = guest.begin(LOGIN).await;
@@ -599,16 +728,12 @@ async fn a_provider_that_is_down_or_slow_keeps_nobody_from_anything_else() {
     let address = back(&going, &code);
     let started_at = now();
     let mut another = Guest::new(&stack);
-    let (callback, login, others) = tokio::join!(
-        guest.open(&address).timed(),
-        another.open(LOGIN).timed(),
-        async {
-            tokio::time::sleep(Duration::from_millis(500)).await;
-            let key = tom.get("/v1/users/me").await.status;
-            let password = stack.sign_in(INES, PASSWORD, Some("northwind")).await.status;
-            (key, password, started_at.elapsed())
-        }
-    );
+    let (callback, login, others) = tokio::join!(guest.open(&address).timed(), another.open(LOGIN).timed(), async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let key = tom.get("/v1/users/me").await.status;
+        let password = stack.sign_in(INES, PASSWORD, Some("northwind")).await.status;
+        (key, password, started_at.elapsed())
+    });
     assert_eq!((others.0, others.1), (200, 200));
     assert!(others.2 < Duration::from_secs(4), "{:?}", others.2);
     for (answer, took) in [callback, login] {
@@ -616,7 +741,11 @@ async fn a_provider_that_is_down_or_slow_keeps_nobody_from_anything_else() {
         assert!(took < Duration::from_secs(6), "{took:?}");
     }
     let page = guest.open("/o/northwind?note=sso-down").await;
-    assert!(page.text.contains("does not answer at the moment") && page.text.contains("Use your password"), "{}", page.text);
+    assert!(
+        page.text.contains("does not answer at the moment") && page.text.contains("Use your password"),
+        "{}",
+        page.text
+    );
     // Nobody is there at all.
     let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     assert_eq!(configure(&ines, config(&format!("http://127.0.0.1:{gone}"))).await.status, 204);
@@ -643,11 +772,27 @@ impl<F: Future> Timed for F {}
 async fn an_issuer_inside_the_network_is_refused_and_so_is_one_that_hides_something() {
     let (stack, _, ines) = northwind().await;
     for issuer in [
-        "http://id.example", "https://10.0.0.1", "https://192.168.0.1:8443", "https://169.254.169.254/latest",
-        "https://[fd00:ec2::254]", "https://[::ffff:10.0.0.1]", "https://0x0a000001", "https://167772161",
-        "https://100.64.0.1", "https://user:pass@id.example", "https://id.example#x", "https://id.example?x=1", "ftp://id.example",
-        "file:///etc/passwd", "javascript:alert(1)", "//id.example", "https://", "id.example", "https://id.example@10.0.0.1",
-        "http://localhost.evil.example:80", "http://127.0.0.2:80",
+        "http://id.example",
+        "https://10.0.0.1",
+        "https://192.168.0.1:8443",
+        "https://169.254.169.254/latest",
+        "https://[fd00:ec2::254]",
+        "https://[::ffff:10.0.0.1]",
+        "https://0x0a000001",
+        "https://167772161",
+        "https://100.64.0.1",
+        "https://user:pass@id.example",
+        "https://id.example#x",
+        "https://id.example?x=1",
+        "ftp://id.example",
+        "file:///etc/passwd",
+        "javascript:alert(1)",
+        "//id.example",
+        "https://",
+        "id.example",
+        "https://id.example@10.0.0.1",
+        "http://localhost.evil.example:80",
+        "http://127.0.0.2:80",
     ] {
         let refused = configure(&ines, config(issuer)).await;
         assert_eq!((refused.status, refused.code()), (400, "InvalidRequest"), "{issuer}: {}", refused.text);
@@ -661,7 +806,9 @@ async fn an_issuer_inside_the_network_is_refused_and_so_is_one_that_hides_someth
     elsewhere["clientSecret"] = json!("********");
     let refused = configure(&ines, elsewhere).await;
     assert!(refused.status == 400 && refused.text.contains("clientSecret again"), "{}", refused.text);
-    for certificate in ["no certificate", "bm8gY2VydGlmaWNhdGU=", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"] {
+    for certificate in
+        ["no certificate", "bm8gY2VydGlmaWNhdGU=", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"]
+    {
         let mut bad = config("https://id.example");
         bad["issuerTls"] = json!({ "caCertificateBase64": certificate });
         assert_eq!(configure(&ines, bad).await.status, 400, "{certificate}");
@@ -728,7 +875,10 @@ async fn an_account_that_is_there_is_linked_by_its_password_only() {
     let session = signed_in(&stack, &Guest::new(&stack).come(LOGIN, &provider).await);
     assert_eq!(uid(&session).await, tom);
     let identities = session.call("GET", "/v1/users/auth/identities", None).await;
-    assert_eq!(identities.body["items"][0]["spec"], json!({ "provider": "oidc", "issuer": provider.url, "emailId": "tom@northwind.example" }));
+    assert_eq!(
+        identities.body["items"][0]["spec"],
+        json!({ "provider": "oidc", "issuer": provider.url, "emailId": "tom@northwind.example" })
+    );
     // Attempts at the password count here as everywhere.
     let mei = stack.tenant("x-corp").await;
     drop(mei);
@@ -797,7 +947,13 @@ async fn a_session_links_an_identity_when_it_is_young_and_asks_itself() {
     let code = provider.code(&going);
     assert_eq!(location(&guest.open(&back(&going, &code)).await), "/profile?note=sso-taken");
     // By no key, and not long after the sign-in.
-    let key = ines.call("POST", "/v1/apiKeys", Some(json!({ "metadata": { "name": "k" }, "spec": { "expiry": crate::stack::LATER } }))).await;
+    let key = ines
+        .call(
+            "POST",
+            "/v1/apiKeys",
+            Some(json!({ "metadata": { "name": "k" }, "spec": { "expiry": crate::stack::LATER } })),
+        )
+        .await;
     let by_key = stack.request("POST", path).header("ApiKey", key.body["apiKey"].as_str().unwrap());
     let refused = by_key.json(&json!({ "provider": "oidc" })).send().await;
     assert_eq!((refused.status, refused.code()), (403, "OperationForbidden"));
@@ -828,7 +984,11 @@ async fn an_invitation_is_accepted_by_a_provider_without_a_password() {
     assert_eq!(uid(&guest.session()).await, tom);
     let me = guest.session().call("GET", "/v1/users/me", None).await;
     assert_eq!(me.body["spec"]["roles"], json!([domain::role::TENANT_VIEWER.uid]));
-    assert_eq!(stack.set_password(&token, "activate", OTHER).await.code(), "InvalidPasswordToken", "the mail is used up");
+    assert_eq!(
+        stack.set_password(&token, "activate", OTHER).await.code(),
+        "InvalidPasswordToken",
+        "the mail is used up"
+    );
     // Who is asked in with an address of the domain needs no mail at all.
     let (mei, _) = ines.invite("mei@northwind.example", &[]).await;
     provider.knows(person("8", "mei@northwind.example"));
@@ -856,7 +1016,13 @@ async fn where_single_sign_on_is_required_no_password_opens_anything() {
     guest.submit(&page, "/sso/link", &[("password", PASSWORD)]).await;
     let by_sso = guest.session();
     let by_password = stack.session(INES, PASSWORD, Some("northwind")).await;
-    let key = by_sso.call("POST", "/v1/apiKeys", Some(json!({ "metadata": { "name": "k" }, "spec": { "expiry": crate::stack::LATER } }))).await;
+    let key = by_sso
+        .call(
+            "POST",
+            "/v1/apiKeys",
+            Some(json!({ "metadata": { "name": "k" }, "spec": { "expiry": crate::stack::LATER } })),
+        )
+        .await;
     let key = key.body["apiKey"].as_str().unwrap().to_owned();
     assert_eq!(set(&by_sso, "PUT", path, required.clone()).await.status, 204);
     let shown = stack.request("GET", "/v1/auth/org?orgName=northwind").send().await.body;
@@ -870,7 +1036,12 @@ async fn where_single_sign_on_is_required_no_password_opens_anything() {
     refused(&stack.sign_in(INES, PASSWORD, Some("northwind")).await);
     let several = stack.sign_in(INES, PASSWORD, None).await;
     assert_eq!(several.code(), "OrgSelectionRequired");
-    let kinds: Vec<&str> = several.body["details"]["organizations"].as_array().unwrap().iter().map(|it| it["authType"].as_str().unwrap()).collect();
+    let kinds: Vec<&str> = several.body["details"]["organizations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["authType"].as_str().unwrap())
+        .collect();
     assert_eq!(kinds, ["password", "sso"]);
     // Switching there; and in the console, at each of its doors.
     refused(&both.call("POST", "/v1/auth/org/northwind/switch", None).await);
@@ -918,7 +1089,10 @@ async fn a_domain_is_whose_dns_says_so() {
     let provider = Provider::start(stack.clock.clone()).await;
     let ines = stack.sign_up(INES, "northwind", PASSWORD).await;
     assert_eq!(configure(&ines, config(&provider.url)).await.status, 204);
-    assert_eq!(set(&ines, "POST", "domains", json!({ "domains": ["northwind.example", "shop.example"] })).await.status, 204);
+    assert_eq!(
+        set(&ines, "POST", "domains", json!({ "domains": ["northwind.example", "shop.example"] })).await.status,
+        204
+    );
     provider.knows(person("7", "tom@northwind.example"));
     // Naming a domain is not having it.
     assert_eq!(why(&Guest::new(&stack).come(LOGIN, &provider).await).1, "no_account");
@@ -927,7 +1101,9 @@ async fn a_domain_is_whose_dns_says_so() {
     let item = json!({ "domain": "northwind.example", "isProven": false, "isTaken": false,
         "record": { "type": "TXT", "name": "_latchkey.northwind.example", "value": format!("latchkey-tenant={tenant}") } });
     assert_eq!(proofs["items"][0], item);
-    let verify = async |session: &Session, domain: &str| set(session, "POST", &format!("domains/{domain}/verify"), json!({})).await;
+    let verify = async |session: &Session, domain: &str| {
+        set(session, "POST", &format!("domains/{domain}/verify"), json!({})).await
+    };
     let say = |domain: &str, texts: &[&str]| {
         let texts = texts.iter().map(|text| (*text).to_owned()).collect();
         stack.texts.lock().unwrap().insert(format!("_latchkey.{domain}."), texts);
@@ -983,7 +1159,10 @@ async fn users_who_are_disabled_deleted_or_too_many_do_not_come_in() {
     // Who comes again is somebody new.
     let again = signed_in(&stack, &Guest::new(&stack).come(LOGIN, &provider).await);
     assert_ne!(format!("/v1/users/{}", uid(&again).await), path);
-    assert_eq!(set(&ines, "PATCH", "resourceLimits", json!({ "resources": [{ "kind": "user", "limit": 2 }] })).await.status, 204);
+    assert_eq!(
+        set(&ines, "PATCH", "resourceLimits", json!({ "resources": [{ "kind": "user", "limit": 2 }] })).await.status,
+        204
+    );
     provider.knows(person("8", "mei@northwind.example"));
     assert_eq!(why(&Guest::new(&stack).come(LOGIN, &provider).await).1, "limit_reached");
 }
@@ -1021,8 +1200,11 @@ async fn github_opens_with_a_verified_primary_address_and_never_otherwise() {
     let logins = json!({ "isEnabled": true, "ssoLogins": ["github"] });
     assert_eq!(set(&ines, "POST", "sso/auth/providers", logins).await.status, 204);
     let offered = stack.request("GET", "/v1/auth/sso/logins?org=northwind").send().await.body;
-    assert_eq!(offered, json!([{ "name": "github", "displayName": "GitHub", "logo": format!("{PUBLIC_URL}/assets/github.svg"),
-        "redirectUri": format!("{PUBLIC_URL}{login}") }]));
+    assert_eq!(
+        offered,
+        json!([{ "name": "github", "displayName": "GitHub", "logo": format!("{PUBLIC_URL}/assets/github.svg"),
+        "redirectUri": format!("{PUBLIC_URL}{login}") }])
+    );
     assert_eq!(stack.request("GET", "/v1/auth/sso/providers").send().await.body.as_array().unwrap().len(), 2);
     let before = counts(&stack).await;
     for emails in [
@@ -1032,7 +1214,11 @@ async fn github_opens_with_a_verified_primary_address_and_never_otherwise() {
         vec![],
     ] {
         github.knows(42, Some("Tom Berg"), &emails);
-        assert_eq!(why(&come_by_github(&mut Guest::new(&stack), &github, &login).await).1, "email_not_verified", "{emails:?}");
+        assert_eq!(
+            why(&come_by_github(&mut Guest::new(&stack), &github, &login).await).1,
+            "email_not_verified",
+            "{emails:?}"
+        );
     }
     for (path, told) in [
         ("/user", json_of(&json!({ "login": "octo" }))),
@@ -1081,11 +1267,18 @@ async fn google_is_found_in_every_organization_that_one_has_linked_it_in() {
     assert!(!page.text.contains("type=\"password\""));
     stack.sign_up(INES, "northwind", PASSWORD).await;
     let refused = ada.submit(&page, "/sso/sign-up", &[("first_name", "Ada"), ("org", "northwind")]).await;
-    assert!(refused.status == 409 && refused.text.contains("already") && refused.text.contains("value=\"Ada\""), "{}", refused.text);
+    assert!(
+        refused.status == 409 && refused.text.contains("already") && refused.text.contains("value=\"Ada\""),
+        "{}",
+        refused.text
+    );
     let made = ada.submit(&page, "/sso/sign-up", &[("first_name", "Ada"), ("org", "contoso")]).await;
     assert_eq!((made.status, location(&made).as_str()), (303, "/api-keys"));
     let me = ada.session().call("GET", "/v1/users/me", None).await.body;
-    assert_eq!((me["metadata"]["name"].as_str(), me["status"]["tenant"]["orgName"].as_str()), (Some("Ada Berg"), Some("contoso")));
+    assert_eq!(
+        (me["metadata"]["name"].as_str(), me["status"]["tenant"]["orgName"].as_str()),
+        (Some("Ada Berg"), Some("contoso"))
+    );
     assert_eq!(me["spec"]["roles"], json!([domain::role::TENANT_ADMIN.uid]));
     let again = ada.submit(&page, "/sso/sign-up", &[("org", "contoso-2")]).await;
     assert_eq!(location(&again), "/sign-in?note=sso-state");
@@ -1127,7 +1320,10 @@ async fn google_is_found_in_every_organization_that_one_has_linked_it_in() {
     let switched = guest.session().call("POST", "/v1/auth/org/fabrikam/switch", None).await;
     assert_eq!(switched.status, 200, "{}", switched.text);
     // An organization that does not want it any more is not among them.
-    assert_eq!(set(&eve, "POST", "sso/auth/providers", json!({ "isEnabled": false, "ssoLogins": [""] })).await.status, 204);
+    assert_eq!(
+        set(&eve, "POST", "sso/auth/providers", json!({ "isEnabled": false, "ssoLogins": [""] })).await.status,
+        204
+    );
     let session = signed_in(&stack, &Guest::new(&stack).come(login, &google).await);
     assert_eq!(session.tenant_uid().await, contoso);
     let refused = session.call("POST", "/v1/auth/org/fabrikam/switch", None).await;
@@ -1144,9 +1340,17 @@ async fn google_is_found_in_every_organization_that_one_has_linked_it_in() {
 async fn what_an_installation_does_not_have_is_not_there() {
     let (stack, provider, ines) = northwind().await;
     assert_eq!(stack.request("GET", "/v1/auth/sso/providers").send().await.body, json!([]));
-    assert_eq!(set(&ines, "POST", "sso/auth/providers", json!({ "isEnabled": true, "ssoLogins": ["google"] })).await.status, 204);
+    assert_eq!(
+        set(&ines, "POST", "sso/auth/providers", json!({ "isEnabled": true, "ssoLogins": ["google"] })).await.status,
+        204
+    );
     assert_eq!(stack.request("GET", "/v1/auth/sso/logins?org=northwind").send().await.body, json!([]));
-    for path in ["/v1/auth/sso/google/login", "/v1/auth/sso/google/login?org=northwind", "/v1/auth/org/nobody/oidc/login", "/v1/auth/sso/logins?org=nobody"] {
+    for path in [
+        "/v1/auth/sso/google/login",
+        "/v1/auth/sso/google/login?org=northwind",
+        "/v1/auth/org/nobody/oidc/login",
+        "/v1/auth/sso/logins?org=nobody",
+    ] {
         assert_eq!(stack.request("GET", path).send().await.code(), "ResourceNotFound", "{path}");
     }
     let products = stack.request("GET", "/v1/auth/sso/idps").send().await.body;
@@ -1163,5 +1367,8 @@ async fn what_an_installation_does_not_have_is_not_there() {
     let query: BTreeMap<String, String> = url.query_pairs().into_owned().collect();
     assert_eq!((to.status, url.path()), (302, "/end"));
     assert_eq!(query["post_logout_redirect_uri"], format!("{PUBLIC_URL}{path}"));
-    assert_eq!(location(&guest.open(&format!("{path}?state={}", query["state"])).await), "/o/northwind?note=signed-out");
+    assert_eq!(
+        location(&guest.open(&format!("{path}?state={}", query["state"])).await),
+        "/o/northwind?note=signed-out"
+    );
 }
