@@ -103,6 +103,14 @@ pub(crate) fn stated(mut response: Response, record: &Record) -> Response {
     response
 }
 
+/// An answer that names the record that another one names.
+pub(crate) fn stated_as(mut response: Response, other: &Response) -> Response {
+    if let Some(uid) = other.headers().get(AUDIT_UID) {
+        response.headers_mut().insert(AUDIT_UID, uid.clone());
+    }
+    response
+}
+
 pub(crate) fn user_agent(request: &Request) -> &str {
     request.headers().get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default()
 }

@@ -134,6 +134,12 @@ pub enum ApiError {
     /// Where to sign in.
     #[error("the organization lets people sign in by its identity provider only")]
     SsoRequired { org_name: OrgName, redirect_url: String },
+    #[error("the organization does not offer this provider")]
+    ProviderNotOffered,
+    #[error("a user may have {0} identities at most; unlink one first")]
+    IdentityLimit(usize),
+    #[error("the provider cannot be used: {0}")]
+    ProviderUnusable(String),
     #[error("this needs a sign-in of the last fifteen minutes; sign in again")]
     SignInAgain,
     #[error("issuerUrl: {0}")]
@@ -226,6 +232,7 @@ impl ApiError {
             | Self::InsecureSkipVerify
             | Self::Issuer(_)
             | Self::SecretNeeded
+            | Self::ProviderNotOffered
             | Self::Certificate(_)
             | Self::PasswordTooLong
             | Self::NothingToAuthenticateWith => (StatusCode::BAD_REQUEST, "InvalidRequest"),
@@ -254,7 +261,8 @@ impl ApiError {
             Self::OrgNameTaken => (StatusCode::CONFLICT, "OrgNameTaken"),
             Self::Unauthorized(_) => (StatusCode::UNAUTHORIZED, "UnAuthorizedAccess"),
             Self::InvalidCredentials => (StatusCode::UNAUTHORIZED, "InvalidCredentials"),
-            Self::ApiKeyLimit(_) | Self::UserLimit(_) | Self::TooManyMemberships(_) => {
+            Self::ProviderUnusable(_) => (StatusCode::BAD_REQUEST, "ProviderUnusable"),
+            Self::ApiKeyLimit(_) | Self::IdentityLimit(_) | Self::UserLimit(_) | Self::TooManyMemberships(_) => {
                 (StatusCode::FORBIDDEN, "ResourceLimitExceeded")
             }
             Self::NotFound | Self::RoleNotFound | Self::AuditNotFound => (StatusCode::NOT_FOUND, "ResourceNotFound"),

@@ -10,6 +10,7 @@ use domain::{
     ApiKey, EmailAddress, Timestamp, TokenUid,
     audit::Record,
     once::{self, OneTime, OneTimeToken, Purpose},
+    sso::Link,
     tenant::OrgName,
 };
 use store::{INVITATION, OutgoingMail, PostedMail};
@@ -154,12 +155,42 @@ pub fn sign_up(app: &App, org_name: &str, token: &OneTimeToken) -> Letter {
 /// An invitation to an organization.
 pub fn invitation(app: &App, org_name: &str, inviter: &str, token: &OneTimeToken) -> Letter {
     let intro = format!(
-        "{inviter} invites you to the organization \"{org_name}\". The link below lets you set your password and \
-         come in. It works once, within 24 hours."
+        "{inviter} invites you to the organization \"{org_name}\". The link below lets you come in. It works \
+         once, within 24 hours."
     );
-    let links = vec![("Accept and set a password".to_owned(), url(app, "activate", token))];
+    let links = vec![("Accept the invitation".to_owned(), url(app, "activate", token))];
     let closing = "If you do not know who invites you, you can ignore this mail.";
     letter(app, &format!("Invitation to {org_name}"), &[intro], links, closing)
+}
+
+/// That somebody can sign in by one more identity.
+pub fn identity_linked(app: &App, org_name: &str, link: &Link) -> Letter {
+    let intro = format!(
+        "From now on you can sign in to the organization \"{org_name}\" by {}{}.",
+        link.identity.provider.label(),
+        known_as(link)
+    );
+    let closing = "If it was not you, unlink it there and set another password: somebody has been signed in as you.";
+    letter(app, "A new way to sign in", &[intro], see_profile(app), closing)
+}
+
+/// That somebody can no longer sign in by an identity.
+pub fn identity_unlinked(app: &App, org_name: &str, link: &Link) -> Letter {
+    let intro = format!(
+        "You can no longer sign in to the organization \"{org_name}\" by {}{}.",
+        link.identity.provider.label(),
+        known_as(link)
+    );
+    let closing = "If it was not you, set another password: somebody has been signed in as you.";
+    letter(app, "A way to sign in is gone", &[intro], see_profile(app), closing)
+}
+
+fn known_as(link: &Link) -> String {
+    if link.email.is_empty() { String::new() } else { format!(", which knows you as {}", link.email) }
+}
+
+fn see_profile(app: &App) -> Vec<(String, String)> {
+    vec![("See how you can sign in".to_owned(), format!("{}/profile", app.settings.public_url))]
 }
 
 /// That there is a new API key which the user has not made by signing in.

@@ -81,7 +81,7 @@ pub enum OutboundError {
     /// The URL may not be asked.
     #[error("{0}")]
     Refused(#[from] UrlRefused),
-    /// It could not be reached, or broke off.
+    /// It could not be reached, broke off, or says itself that it cannot answer.
     #[error("no answer: {0}")]
     NoAnswer(String),
     /// It took too long.
@@ -227,8 +227,14 @@ impl Client<'_> {
                 usual
             }
         };
-        let response = connector.call(request).await.map_err(|error| no_answer(&error))?;
+        let response = connector.call(request).await.map_err(|error| match refused(&error) {
+            Some(refused) => refused.into(),
+            None => no_answer(&error),
+        })?;
         let response = response.try_into_http1x().map_err(|error| no_answer(&error))?;
+        if response.status().is_server_error() {
+            return Err(OutboundError::NoAnswer(response.status().to_string()));
+        }
         let (parts, body) = response.into_parts();
         let body = Limited::new(body, MAX_BYTES).collect().await.map_err(|error| {
             if error.is::<http_body_util::LengthLimitError>() {
@@ -239,6 +245,18 @@ impl Client<'_> {
         })?;
         Ok(Response::from_parts(parts, body.to_bytes().to_vec()))
     }
+}
+
+/// Why the host may not be asked, where resolving it has told so.
+fn refused(error: &(dyn std::error::Error + 'static)) -> Option<UrlRefused> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(refused) = error.downcast_ref::<UrlRefused>() {
+            return Some(*refused);
+        }
+        cause = error.source();
+    }
+    None
 }
 
 /// With all its causes, for the log.

@@ -4,7 +4,6 @@ use domain::{
     TokenUid,
     audit::{Action, Means, Resource},
     principal::Credential,
-    sso::Method,
     token::{AccessToken, Claims},
 };
 use lambda_http::{RequestExt as _, http::header};
@@ -15,7 +14,7 @@ use crate::{
     caller::{self, Refused},
     http::{Request, Response},
     openapi::Operation,
-    person, token_answer,
+    person, sign_in, token_answer,
 };
 
 pub(crate) fn operations() -> Vec<Operation> {
@@ -78,15 +77,8 @@ async fn go_on(app: &App, claims: Claims) -> Result<Claims, ApiError> {
     };
     if let Some(session) = session.filter(|_| claims.kuid.is_none()) {
         let tenant = app.store.tenant(session.tenant).await?.ok_or(ApiError::TenantGone)?;
-        if !tenant.admits(&session.method) {
+        if !sign_in::may_go_on(app, &tenant, &session).await? {
             return Err(Refused::Method.into());
-        }
-        // Whoever takes an identity away from a user takes what it began too.
-        if let Method::Sso { identity, .. } = &session.method {
-            let link = app.store.link(identity, session.tenant).await?;
-            if link.is_none_or(|link| link.user != session.user) {
-                return Err(Refused::Method.into());
-            }
         }
         let now = app.clock.now();
         // A browser in use has a token that ended a little while ago at most, whoever else keeps the session in use.

@@ -16,7 +16,8 @@ use store::{Membership, Person};
 use utoipa::ToSchema;
 
 use crate::{
-    ApiError, App, Signer, audit, caller,
+    ApiError, App, Signer, audit,
+    caller::{self, Refused},
     http::{self, Request, Response},
     openapi::Operation,
     person, sign_in, token_answer, wire,
@@ -125,6 +126,10 @@ impl Asking {
         let session = principal.session().cloned().ok_or(ApiError::NotByApiKey)?;
         let Credential::Token { claims, .. } = &principal.credential else { return Err(ApiError::NotByApiKey) };
         let claims = claims.clone();
+        let tenant = app.store.tenant(session.tenant).await?.ok_or(ApiError::TenantGone)?;
+        if !sign_in::may_go_on(app, &tenant, &session).await? {
+            return Err(Refused::Method.into());
+        }
         let address = person::address_of(&principal.user)?;
         let person = app.store.person(address.canonical()).await?;
         let users = person::reachable(app, &session, &person).await?;
@@ -232,12 +237,19 @@ async fn end_others(app: &App, signer: &Signer, request: Request) -> Result<Resp
         let resource = Resource::member(membership.user, email);
         trail.record_about(membership.user, Action::Activity, resource, what, format!("{what}: {email}"))
     };
-    // By the password they are all of the person; otherwise those that are known to be.
-    let is_meant = |user: UserUid| {
-        before.method == Method::Password || asking.users.iter().any(|(_, reachable)| reachable.uid == user)
-    };
-    let meant = || asking.person.accepted().filter(|membership| is_meant(membership.user));
-    let mut records: Vec<Record> = meant().map(record).collect();
+    // By the password they are all of the person, disabled ones too; otherwise those that the identity opens.
+    let of_password = asking.person.accepted().filter(|_| before.method == Method::Password).cloned();
+    let reachable = asking.users.iter().map(|(tenant, user)| Membership {
+        tenant: tenant.uid,
+        org_name: tenant.org_name.clone(),
+        user: user.uid,
+        is_accepted: true,
+    });
+    let mut meant: Vec<Membership> = reachable.collect();
+    meant.extend(of_password.filter(|one| !asking.users.iter().any(|(_, user)| user.uid == one.user)));
+    // The organization of the session first: its record is what the answer names.
+    meant.sort_by_key(|membership| membership.user != user.uid);
+    let mut records: Vec<Record> = meant.iter().map(record).collect();
     let resource = Resource::session(next.uid);
     let content = format!("{} goes on in a session of its own", user.name());
     records.push(audit::Trail::of(app, &request, &asking.principal).record(
@@ -246,7 +258,7 @@ async fn end_others(app: &App, signer: &Signer, request: Request) -> Result<Resp
         "Signed in",
         content,
     ));
-    let users: Vec<UserUid> = meant().map(|membership| membership.user).collect();
+    let users: Vec<UserUid> = meant.iter().map(|membership| membership.user).collect();
     let device = sign_in::device(&request);
     app.store.on_record(&records).end_other_sessions(&next, &device, before, user, &users, now).await?;
     Ok(records.first().map_or(answer.clone(), |record| audit::stated(answer, record)))

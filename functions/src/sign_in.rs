@@ -4,7 +4,7 @@ use domain::{
     SessionUid, Tenant, TokenUid, User,
     audit::{Action, Means, Resource, shown_agent},
     session::{self, Device, Session},
-    sso::Method,
+    sso::{Identity, Link, Method, Provider},
     token::{Claims, SignIn, Source},
 };
 use store::{Proof, StoreError};
@@ -33,7 +33,7 @@ pub(crate) async fn answer(
     let method = match proof {
         Proof::Password { .. } => Method::Password,
         Proof::Session { session, .. } => session.method.clone(),
-        Proof::Identity { provider, identity } => Method::Sso { provider, identity: identity.digest() },
+        Proof::Identity(identity) => Method::Sso { provider: identity.provider, identity: identity.digest() },
     };
     // Here, so that no door can forget to ask.
     if !tenant.admits(&method) {
@@ -47,7 +47,7 @@ pub(crate) async fn answer(
         Proof::Password { .. } => (Source::Password, now, now + session::ABSOLUTE_LIMIT),
         // However often somebody switches, the limit is that of the sign-in.
         Proof::Session { session, .. } => (Source::Switch, session.signed_in_at(), session.ends_at),
-        Proof::Identity { .. } => (Source::Sso, now, now + session::ABSOLUTE_LIMIT),
+        Proof::Identity(_) => (Source::Sso, now, now + session::ABSOLUTE_LIMIT),
     };
     let sign_in = SignIn {
         user: user.uid,
@@ -79,7 +79,9 @@ pub(crate) async fn answer(
     let device = device(request);
     let (means, how) = match proof {
         Proof::Password { .. } => (Means::Password, "with a password".to_owned()),
-        Proof::Identity { provider, .. } => (Means::Sso { provider }, format!("by {}", provider.label())),
+        Proof::Identity(Identity { provider, .. }) => {
+            (Means::Sso { provider: *provider }, format!("by {}", provider.label()))
+        }
         Proof::Session { session, .. } => {
             (Means::Token { session: session.uid, api_key: None }, "by switching from another organization".to_owned())
         }
@@ -103,6 +105,22 @@ pub(crate) async fn answer(
         Err(StoreError::Conflict) => Err(ApiError::InvalidCredentials),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Whether a session may go on as things are: the tenant still lets people come the way that it was begun, and the identity
+/// is still the user's, of the provider that the tenant has now.
+///
+/// # Errors
+///
+/// [`ApiError::Unavailable`].
+pub(crate) async fn may_go_on(app: &App, tenant: &Tenant, session: &Session) -> Result<bool, ApiError> {
+    if !tenant.admits(&session.method) {
+        return Ok(false);
+    }
+    let Method::Sso { provider, identity } = &session.method else { return Ok(true) };
+    let link = app.store.link(identity, session.tenant).await?.filter(|link| link.user == session.user);
+    let is_current = |link: Link| *provider != Provider::Oidc || link.identity.issuer == tenant.oidc.issuer_url;
+    Ok(link.is_some_and(is_current))
 }
 
 /// Where a request comes from.

@@ -6,7 +6,6 @@ use domain::{
     audit::{Action, Resource},
     password::{LENGTHS, PasswordPolicy},
     settings::{self, Banner, ClaimNames, IDLE_MINUTES, OidcProvider, SettingRefused, SocialLogins},
-    sso::Provider,
 };
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
@@ -19,8 +18,9 @@ use crate::{
     http::{self, Request, Response},
     openapi::Operation,
     outbound::{self, BadCertificate},
+    sign_in,
     signing::Sealer,
-    sso::providers::secret_name,
+    sso::{self, has_provider, providers::secret_name},
     wire::{Object, ignored, null_as_default},
 };
 
@@ -71,6 +71,7 @@ fn operation<'a>(
         ("PATCH", "resourceLimits") => Box::pin(write(app, request, setting, set_limits)),
         ("GET", "oidc/config") => Box::pin(read(app, request, |tenant| oidc(app, tenant))),
         ("POST", "oidc/config") => Box::pin(write_oidc(app, sealer, request, setting)),
+        ("POST", "oidc/config/verify") => Box::pin(verify_oidc(app, request)),
         ("GET", "saml/config") => Box::pin(read(app, request, |tenant| saml(app, tenant))),
         ("POST", "saml/config") => Box::pin(write(app, request, setting, refuse_saml)),
         _ => return None,
@@ -129,6 +130,7 @@ pub(crate) fn operations() -> Vec<Operation> {
         Operation::new("GET /v1/tenants/{tenantUid}/oidc/config", "The OpenID Connect provider").answers::<OidcBody>(),
         Operation::new("POST /v1/tenants/{tenantUid}/oidc/config", "Sets the OpenID Connect provider")
             .takes::<OidcBody>(),
+        Operation::new("POST /v1/tenants/{tenantUid}/oidc/config/verify", "Whether the provider answers as one does"),
         Operation::new("GET /v1/tenants/{tenantUid}/saml/config", "The SAML provider, of which there is none")
             .answers::<SamlAnswer>(),
         Operation::new("POST /v1/tenants/{tenantUid}/saml/config", "Takes SAML switched off, which it is")
@@ -173,7 +175,7 @@ async fn change(
     for _ in 0..ATTEMPTS {
         let before = app.store.tenant(principal.user.tenant).await?.ok_or(ApiError::TenantGone)?;
         let after = set(before.clone())?;
-        check_way_in(&after)?;
+        check_way_in(app, &before, &after)?;
         if before == after {
             return Ok(http::no_content());
         }
@@ -336,7 +338,8 @@ fn set_social_logins(request: &Request, tenant: Tenant) -> Result<Tenant, ApiErr
     Ok(Tenant { social_logins: logins, ..tenant })
 }
 
-#[derive(Serialize, Deserialize, ToSchema)]
+#[derive(Default, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
 #[schema(as = Domains)]
 struct DomainsBody {
     #[serde(deserialize_with = "null_as_default")]
@@ -419,13 +422,17 @@ async fn verify_domain(app: &App, request: &Request) -> Result<Response, ApiErro
     let domain = settings::check_domains(vec![http::path_parameter(request, "domain")])?.pop();
     let domain = domain.ok_or(SettingRefused::Domain)?;
     let (name, value) = settings::domain_proof(principal.user.tenant, &domain);
-    let texts = app.dns.texts(&name).await.map_err(|error| {
-        tracing::warn!(%error, "a domain was not looked up");
-        ApiError::DomainNotProven { name: name.clone(), value: value.clone() }
-    })?;
+    let texts = app.dns.texts(&name).await.map_err(|error| ApiError::Unavailable(error.into()))?;
     if !texts.iter().any(|text| text.trim() == value) {
         return Err(ApiError::DomainNotProven { name, value });
     }
+    // Whoever has proven it before keeps it for as long as the domain says so.
+    let holder = app.store.domain_holders(std::slice::from_ref(&domain)).await?.pop();
+    let former = holder.filter(|holder| {
+        let (_, theirs) = settings::domain_proof(holder.tenant, &domain);
+        !texts.iter().any(|text| text.trim() == theirs)
+    });
+    let former = former.map(|holder| holder.tenant);
     for _ in 0..ATTEMPTS {
         let before = app.store.tenant(principal.user.tenant).await?.ok_or(ApiError::TenantGone)?;
         let mut domains = before.domains.clone();
@@ -434,7 +441,7 @@ async fn verify_domain(app: &App, request: &Request) -> Result<Response, ApiErro
         let trail = audit::Trail::of(app, request, &principal);
         let content = format!("{domain} is proven to be of the organization");
         let record = [trail.record(Action::Update, Resource::tenant(&after), "Domain proven", content)];
-        match app.store.on_record(&record).prove_domain(&before, &after, &domain, app.clock.now()).await {
+        match app.store.on_record(&record).prove_domain(&before, &after, &domain, former, app.clock.now()).await {
             Ok(()) => return Ok(audit::stated(http::no_content(), &record[0])),
             Err(ProveDomainRefused::Taken) => return Err(ApiError::DomainTaken(domain)),
             Err(ProveDomainRefused::Store(StoreError::Conflict)) => {}
@@ -463,12 +470,14 @@ async fn set_sso_policy(app: &App, request: &Request) -> Result<Response, ApiErr
     let principal = may_write(app, request).await?;
     let SsoPolicyBody { is_sso_required } = http::body(request)?;
     // Whoever would be locked out themselves has never seen it work.
-    let is_tried = principal.session().is_none_or(|session| session.method.provider().is_some());
-    if is_sso_required && !is_tried {
-        return Err(ApiError::SsoUntried);
+    if is_sso_required && let Some(session) = principal.session() {
+        let tenant = app.store.tenant(principal.user.tenant).await?.ok_or(ApiError::TenantGone)?;
+        if session.method.provider().is_none() || !sign_in::may_go_on(app, &tenant, session).await? {
+            return Err(ApiError::SsoUntried);
+        }
     }
     change(app, request, &principal, "sso/policy", |tenant| {
-        if is_sso_required && !has_provider(&tenant) {
+        if is_sso_required && !has_provider(app, &tenant) {
             return Err(SettingRefused::NothingToRequire.into());
         }
         Ok(Tenant { is_sso_required, ..tenant })
@@ -476,13 +485,15 @@ async fn set_sso_policy(app: &App, request: &Request) -> Result<Response, ApiErr
     .await
 }
 
-fn has_provider(tenant: &Tenant) -> bool {
-    [Provider::Oidc, Provider::Google, Provider::Github].into_iter().any(|provider| tenant.offers(provider))
-}
-
-/// Refuses to leave people no way to sign in.
-fn check_way_in(tenant: &Tenant) -> Result<(), ApiError> {
-    if tenant.is_sso_required && !has_provider(tenant) { Err(SettingRefused::SsoRequired.into()) } else { Ok(()) }
+/// Refuses to leave people no way to sign in: without any provider, or with another one that nobody has come by yet.
+fn check_way_in(app: &App, before: &Tenant, after: &Tenant) -> Result<(), ApiError> {
+    let (old, new) = (&before.oidc, &after.oidc);
+    let is_exchanged =
+        old.is_enabled && new.is_enabled && (&old.issuer_url, &old.client_id) != (&new.issuer_url, &new.client_id);
+    if after.is_sso_required && (is_exchanged || !has_provider(app, after)) {
+        return Err(SettingRefused::SsoRequired.into());
+    }
+    Ok(())
 }
 
 #[derive(Serialize, ToSchema)]
@@ -611,6 +622,14 @@ fn oidc(app: &App, tenant: &Tenant) -> Value {
         required_claims: provider.claims,
         user_info: UserInfo { use_user_info: provider.use_user_info, claims: provider.user_info_claims },
     })
+}
+
+/// Asks the provider what it says of itself, and tells what is wrong with that.
+async fn verify_oidc(app: &App, request: &Request) -> Result<Response, ApiError> {
+    let principal = may_write(app, request).await?;
+    let tenant = app.store.tenant(principal.user.tenant).await?.ok_or(ApiError::TenantGone)?;
+    sso::verify(app, &tenant).await.map_err(ApiError::ProviderUnusable)?;
+    Ok(http::no_content())
 }
 
 /// Refuses an issuer that could never be asked, and a certificate that vouches for nobody.

@@ -32,6 +32,13 @@ pub(crate) fn answer(app: &App, request: &Request, token: &AccessToken, claims: 
     Ok(response)
 }
 
+/// The token in such an answer.
+pub(crate) fn token_of(answer: &Response) -> String {
+    let bytes: &[u8] = answer.body();
+    let body: serde_json::Value = serde_json::from_slice(bytes).unwrap_or_default();
+    body["Authorization"].as_str().unwrap_or_default().to_owned()
+}
+
 /// The cookie that takes the token out of the browser again.
 pub(crate) fn cleared_cookie() -> HeaderValue {
     cookie("", 0)

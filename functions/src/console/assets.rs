@@ -1,4 +1,4 @@
-//! Stylesheet, script and icon.
+//! Stylesheet, script, icon, and the signs of providers for whoever lists them.
 //!
 //! Their addresses name the version, so browsers keep them as long as they like. They are compressed, unlike pages, which
 //! show secrets beside what stands in their address: how well such a page packs would tell of the secrets.
@@ -29,11 +29,13 @@ struct Asset {
     url: String,
 }
 
-static ASSETS: LazyLock<[Asset; 3]> = LazyLock::new(|| {
+static ASSETS: LazyLock<[Asset; 5]> = LazyLock::new(|| {
     [
         ("console.css", "text/css; charset=utf-8", include_str!("../../assets/console.css")),
         ("console.js", "text/javascript; charset=utf-8", include_str!("../../assets/console.js")),
         ("icon.svg", "image/svg+xml", include_str!("../../assets/icon.svg")),
+        ("google.svg", "image/svg+xml", include_str!("../../assets/google.svg")),
+        ("github.svg", "image/svg+xml", include_str!("../../assets/github.svg")),
     ]
     .map(|(name, kind, text)| {
         let version = hex::encode(&digest(&SHA256, text.as_bytes()).as_ref()[..6]);

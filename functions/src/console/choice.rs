@@ -12,18 +12,16 @@ use domain::{
     tenant::OrgName,
 };
 use lambda_http::http::StatusCode;
-use serde_json::Value;
 use store::Proof;
 
 use super::{
     Console,
-    api::text,
     door::{Door, check_origin},
     html, page,
     session::signed_in,
     words::in_words,
 };
-use crate::{ApiError, http::Response, mail, person, sign_in};
+use crate::{ApiError, http::Response, mail, person, sign_in, token_answer::token_of};
 
 /// How long somebody may think about it.
 const LIFETIME: Duration = Duration::from_mins(10);
@@ -76,7 +74,7 @@ pub(super) async fn take(console: Console<'_>) -> Result<Response, ApiError> {
         Err(error) => {
             let mut door = Door::new("Sign in");
             door.fail(in_words(&error));
-            Ok(super::door::sign_in_again(console, door, error.status_and_code().0))
+            super::door::sign_in_again(console, door, error.status_and_code().0).await
         }
     }
 }
@@ -107,7 +105,5 @@ async fn sign_in_to(console: Console<'_>, choice: &str, org: &OrgName) -> Result
     let hash = person.password_hash.as_deref().unwrap_or_default();
     let proof = Proof::Password { address: &once.address, hash, used: Some(&once) };
     let answer = sign_in::answer(app, signer, request, (&tenant, &user), proof).await?;
-    let bytes: &[u8] = answer.body();
-    let answer: Value = serde_json::from_slice(bytes).unwrap_or_default();
-    Ok(text(&answer["Authorization"]))
+    Ok(token_of(&answer))
 }

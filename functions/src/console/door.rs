@@ -149,8 +149,9 @@ pub(super) async fn sign_in(console: Console<'_>, parts: &[&str]) -> Result<Resp
 }
 
 /// The page of all, with what went wrong on the way from it.
-pub(super) fn sign_in_again(console: Console<'_>, page: Door, status: StatusCode) -> Response {
-    html(status, &empty_sign_in(console, page))
+pub(super) async fn sign_in_again(console: Console<'_>, page: Door, status: StatusCode) -> Result<Response, ApiError> {
+    let form = sign_in_form(console, "", String::new()).await?;
+    Ok(html(status, &SignIn { page, ..form }))
 }
 
 fn empty_sign_in(console: Console<'_>, page: Door) -> SignIn {

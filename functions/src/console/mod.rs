@@ -84,6 +84,11 @@ pub(crate) fn own_path(address: &str) -> String {
     page::own_path(address, "")
 }
 
+/// What is shown in place of a page, to whoever is not signed in yet.
+pub(crate) fn error_page(app: &App, signer: &Signer, request: &Request, error: &ApiError) -> Response {
+    door::error(Console { app, signer, request }, error)
+}
+
 /// A request for a page, with what it takes to answer it.
 #[derive(Clone, Copy)]
 struct Console<'a> {
@@ -254,8 +259,7 @@ impl Console<'_> {
 
     /// Whether a person asks, by a browser.
     fn wants_page(self) -> bool {
-        let accepts = self.request.headers().get(header::ACCEPT).and_then(|accepts| accepts.to_str().ok());
-        accepts.is_some_and(|accepts| accepts.contains("text/html"))
+        http::wants_page(self.request)
     }
 
     fn form(self) -> Form {

@@ -1,9 +1,10 @@
 //! One's own names, password and sessions.
 
 use askama::Template;
-use domain::{EmailAddress, password::PasswordPolicy, role::BUILT_IN, sso::Provider};
+use domain::{EmailAddress, role::BUILT_IN, sso::Provider};
 use lambda_http::http::StatusCode;
 use serde_json::{Value, json};
+use store::Person;
 
 use super::{
     Console, Refusal,
@@ -84,6 +85,8 @@ struct Profile {
     page: Shell,
     names: Names,
     names_are_own: bool,
+    /// Whether the person has one to change.
+    has_password: bool,
     roles_text: String,
     has_current_password_error: bool,
     current_password_error: String,
@@ -103,7 +106,7 @@ struct Profile {
 /// By whom else the person can sign in.
 struct Identity {
     uid: String,
-    label: &'static str,
+    label: String,
     email: String,
     linked: String,
 }
@@ -127,12 +130,13 @@ async fn profile(console: Console<'_>, session: &Session) -> Result<Profile, Ref
         let email = text(&identity["spec"]["emailId"]);
         Identity {
             uid: text(&identity["metadata"]["uid"]),
-            label: label(&text(&identity["spec"]["provider"])),
+            label: shown(label(&text(&identity["spec"]["provider"]))),
             email: if email.is_empty() { text(&identity["spec"]["issuer"]) } else { email },
             linked: page::relative(time(&identity["metadata"]["creationTimestamp"]), now),
         }
     });
     let identities: Vec<Identity> = identities.collect();
+    let person = person_of(console, &shell.person_email).await?;
     let query = page::query(&[("orgName", &shell.org_name)]);
     let described = Call::new("GET /v1/auth/org").query(query).send(console).await?;
     let is_oidc = described["redirectUrl"].as_str().is_some_and(|url| url.ends_with("/oidc/login"));
@@ -144,12 +148,13 @@ async fn profile(console: Console<'_>, session: &Session) -> Result<Profile, Ref
     Ok(Profile {
         names: Names { first: Field::new(session.first_name()), last: Field::new(session.last_name()) },
         names_are_own: true,
+        has_password: person.password_hash.is_some(),
         roles_text: if held.is_empty() { "none".to_owned() } else { held.join(", ") },
         has_current_password_error: false,
         current_password_error: String::new(),
         has_password_error: false,
         password_error: String::new(),
-        rules: rules(&policy(console, &shell.person_email).await?),
+        rules: rules(&person::policy(console.app, &person, None).await?),
         has_password_again_error: false,
         password_again_error: "",
         has_identities: !identities.is_empty() || !providers.is_empty(),
@@ -161,10 +166,22 @@ async fn profile(console: Console<'_>, session: &Session) -> Result<Profile, Ref
     })
 }
 
+/// Of the address, in all of their organizations.
+async fn person_of(console: Console<'_>, email: &str) -> Result<Person, ApiError> {
+    let address = EmailAddress::parse(email)?;
+    Ok(console.app.store.person(address.canonical()).await?)
+}
+
 /// What people call a provider, which the wire names so.
 fn label(provider: &str) -> &'static str {
     let social = Provider::social(provider);
-    social.unwrap_or(Provider::Oidc).label()
+    social.unwrap_or(Provider::Oidc).shown()
+}
+
+/// The same, at the beginning of a line.
+fn shown(label: &str) -> String {
+    let mut chars = label.chars();
+    chars.next().map(|first| first.to_uppercase().to_string() + chars.as_str()).unwrap_or_default()
 }
 
 #[derive(Template)]
@@ -200,13 +217,6 @@ pub(super) async fn unlink_identity(console: Console<'_>, session: &Session) -> 
         Ok(_) | Err(ApiError::NotFound) => Ok(page::redirect(&page::with_note(URL, "unlinked", ""))),
         Err(error) => Err(error.into()),
     }
-}
-
-/// What a new password of this person must be like, in all of their organizations.
-async fn policy(console: Console<'_>, email: &str) -> Result<PasswordPolicy, ApiError> {
-    let address = EmailAddress::parse(email)?;
-    let person = console.app.store.person(address.canonical()).await?;
-    person::policy(console.app, &person, None).await
 }
 
 pub(super) async fn set_names(console: Console<'_>, session: &Session) -> Result<Response, Refusal> {

@@ -284,7 +284,7 @@ impl Shell {
             }
             "others-ended" => "All other sessions ended.".to_owned(),
             "linked" => "Linked. You can sign in this way from now on.".to_owned(),
-            "unlinked" => "Unlinked. Sessions that were begun this way end within minutes.".to_owned(),
+            "unlinked" => "Unlinked. Sessions that were begun this way end within 15 minutes.".to_owned(),
             "sign-in-again" => {
                 "Sign out and in again first: to link another way in, you must have signed in within 15 minutes."
                     .to_owned()

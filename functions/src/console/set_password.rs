@@ -21,7 +21,7 @@ use crate::{
     ApiError,
     http::Response,
     person::{self, Link},
-    sso::one_time,
+    sso::{browser::Browser, one_time},
 };
 
 #[derive(Template)]
@@ -39,6 +39,8 @@ struct SetPassword {
     button: &'static str,
     sso_links: Vec<SsoLink>,
     password_hidden: bool,
+    /// Which the ways in are for.
+    browser: Option<Browser>,
 }
 
 pub(super) struct Rule {
@@ -79,10 +81,13 @@ impl SetPassword {
             return Ok(());
         }
         let wish = Wish::Accept { tenant, user, invitation: link.digest.clone() };
-        let (token, once) = one_time(console.app, Purpose::SsoWish { wish, next: String::new() });
+        let browser = Browser::of_or_new(console.app, console.request);
+        let purpose = Purpose::SsoWish { wish, next: String::new(), browser: Some(browser.digest()) };
+        let (token, once) = one_time(console.app, purpose);
         console.app.store.put_once(&once).await?;
         self.sso_links = sso::links(console, &described, &[("with", token.expose())]);
         self.password_hidden = described["isSsoRequired"] == true;
+        self.browser = Some(browser);
         Ok(())
     }
 }
@@ -110,6 +115,7 @@ pub(super) async fn set_password(console: Console<'_>, how: &str) -> Result<Resp
         button,
         sso_links: Vec::new(),
         password_hidden: false,
+        browser: None,
     };
     if !console.is_post() {
         (form.has_token, form.token) = (false, String::new());
@@ -131,7 +137,11 @@ pub(super) async fn set_password(console: Console<'_>, how: &str) -> Result<Resp
         }
     };
     if !sent.has("password") {
-        return Ok(html(StatusCode::OK, &form));
+        let mut page = html(StatusCode::OK, &form);
+        if let Some(browser) = &form.browser {
+            browser.keep(&mut page);
+        }
+        return Ok(page);
     }
     if how == "confirm" {
         let make = Call::new("POST /v1/tenants/signup/{signupToken}/activate").parameter("signupToken", &token);

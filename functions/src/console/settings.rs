@@ -4,6 +4,7 @@
 
 use askama::Template;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use domain::settings::domain_proof;
 use futures_util::future::try_join_all;
 use lambda_http::http::StatusCode;
 use serde_json::{Value, json};
@@ -234,7 +235,10 @@ impl Oidc {
         let trimmed = |name: &str| sent.text(name).trim().to_owned();
         let secret = sent.text("client_secret");
         stored["isSsoEnabled"] = json!(sent.has("sso_enabled"));
-        stored["issuerUrl"] = json!(trimmed("issuer"));
+        // Many paste the address of the whole document.
+        let issuer = trimmed("issuer");
+        let issuer = issuer.strip_suffix("/.well-known/openid-configuration").unwrap_or(&issuer);
+        stored["issuerUrl"] = json!(issuer);
         stored["clientId"] = json!(trimmed("client_id"));
         // Left empty it stays what it is.
         stored["clientSecret"] = json!(if secret.is_empty() { "*" } else { &secret });
@@ -325,6 +329,13 @@ impl Settings {
         })
     }
 
+    /// How to get a domain that somebody else has only claimed.
+    fn offer_proof(&mut self, session: &Session, domain: String) {
+        let Ok(tenant) = session.tenant_uid().parse() else { return };
+        let (name, value) = domain_proof(tenant, &domain);
+        self.proofs.push(Proof { domain, is_proven: false, is_taken: false, name, value });
+    }
+
     /// What was typed into one section, in place of what is stored, and why it was refused.
     fn refuse(&mut self, section: Section, sent: &Form, words: String) {
         match section {
@@ -366,7 +377,9 @@ impl Settings {
             }
             Section::Sso => {
                 self.oidc.take(sent);
-                (self.oidc.has_error, self.oidc.error) = (true, words);
+                // It does not come back with the page.
+                let again = if sent.has("client_secret") { " Enter the client secret again." } else { "" };
+                (self.oidc.has_error, self.oidc.error) = (true, words + again);
             }
             Section::SsoPolicy => {
                 self.is_sso_required = sent.has("sso_required");
@@ -400,20 +413,46 @@ pub(super) async fn set(console: Console<'_>, session: &Session, section: Sectio
         }
         section => body(section, &sent),
     };
+    let mut taken = None;
     let (status, words) = match body {
         Some(body) => match call(section.route(), session).body(body).send(console).await {
             Ok(_) => {
+                if section == Section::Sso && sent.has("sso_enabled") {
+                    return after_sso(console, session).await;
+                }
                 let name = section.name();
                 return Ok(page::redirect(&format!("{}#{name}", page::url(URL, &[("saved", name)]))));
             }
             Err(error @ (ApiError::Unauthorized(_) | ApiError::Forbidden(_))) => return Err(error.into()),
-            Err(error) => (error.status_and_code().0, settings_in_words(&error)),
+            Err(error) => {
+                if let ApiError::DomainTaken(domain) = &error {
+                    taken = Some(domain.clone());
+                }
+                (error.status_and_code().0, settings_in_words(&error))
+            }
         },
         None => (StatusCode::BAD_REQUEST, "Enter whole numbers.".to_owned()),
     };
     let mut form = Settings::load(console, session).await?;
     form.refuse(section, &sent, words);
+    if let Some(domain) = taken {
+        form.offer_proof(session, domain);
+    }
     Ok(html(status, &form))
+}
+
+/// Tells whether the provider that was just saved answers as one does: nobody else will know before people try.
+async fn after_sso(console: Console<'_>, session: &Session) -> Result<Response, Refusal> {
+    match call("POST /v1/tenants/{tenantUid}/oidc/config/verify", session).send(console).await {
+        Err(ApiError::ProviderUnusable(reason)) => {
+            let mut form = Settings::load(console, session).await?;
+            form.oidc.has_error = true;
+            form.oidc.error = format!("Saved, but it does not work yet: {reason}.");
+            Ok(html(StatusCode::OK, &form))
+        }
+        Err(error @ (ApiError::Unauthorized(_) | ApiError::Forbidden(_))) => Err(error.into()),
+        _ => Ok(page::redirect(&format!("{}#sso", page::url(URL, &[("saved", "sso")])))),
+    }
 }
 
 /// Looks whether a domain is proven by now.
@@ -490,7 +529,9 @@ fn settings_in_words(error: &ApiError) -> String {
             "Title and message are plain text, the message at most 1300 characters."
         }
         ApiError::Setting(SettingRefused::Domain) => "Each line must be a domain such as northwind.example.",
-        ApiError::DomainTaken(domain) => return format!("{domain} belongs to another organization."),
+        ApiError::DomainTaken(domain) => {
+            return format!("Another organization has claimed {domain}. If it is yours, prove it by the record below.");
+        }
         ApiError::DomainNotProven { name, value } => {
             return format!(
                 "There is no TXT record {name} that holds {value} yet. New records can take an hour to be seen."
@@ -499,11 +540,13 @@ fn settings_in_words(error: &ApiError) -> String {
         ApiError::Issuer(UrlRefused::Plain) => "The issuer must begin with https://.",
         ApiError::Issuer(UrlRefused::Form) => "The issuer must be an address such as https://id.northwind.example.",
         ApiError::Issuer(UrlRefused::Private) => "The issuer must have a public address.",
-        ApiError::Setting(SettingRefused::Oidc) => "To be used, the provider needs an issuer and a client ID.",
+        ApiError::Setting(SettingRefused::Oidc) => {
+            "To be used, the provider needs an issuer without ? and a client ID, all of reasonable length."
+        }
         ApiError::SecretNeeded => "Enter the client secret again: it goes to the issuer, which is another one now.",
         ApiError::Certificate(_) => "The certificate must be in PEM, and that of an authority.",
         ApiError::Setting(SettingRefused::SsoRequired) => {
-            "Single sign-on is required, so a way in must stay. Allow passwords first."
+            "Single sign-on is required, so the way in must stay as it is. Allow passwords first."
         }
         ApiError::Setting(SettingRefused::NothingToRequire) => "Set up a provider first.",
         ApiError::SsoUntried => {

@@ -10,6 +10,7 @@ use super::{
     door::{Door, check_origin},
     fields::Names,
     html,
+    sso::{self, SsoLink},
     words::in_words,
 };
 use crate::{ApiError, http::Response};
@@ -28,6 +29,7 @@ struct SignUp {
     org: String,
     has_org_error: bool,
     org_error: String,
+    sso_links: Vec<SsoLink>,
 }
 
 pub(super) async fn sign_up(console: Console<'_>) -> Result<Response, ApiError> {
@@ -43,6 +45,8 @@ pub(super) async fn sign_up(console: Console<'_>) -> Result<Response, ApiError> 
         org: sent.text("org"),
         ..SignUp::default()
     };
+    let described = Call::new("GET /v1/auth/org").send(console).await?;
+    form.sso_links = sso::links(console, &described, &[]);
     if !console.is_post() {
         return Ok(html(StatusCode::OK, &form));
     }

@@ -18,6 +18,7 @@ use crate::{
     ApiError,
     http::Response,
     sso::{SsoFailure, pending::Visitor},
+    token_answer::token_of,
 };
 
 /// A way in that leads elsewhere.
@@ -69,9 +70,12 @@ pub(super) fn notice(note: &str) -> Option<&'static str> {
         "sso-not-verified" => {
             "Your identity provider does not say that an e-mail address is yours. Verify it there, then try again."
         }
-        "sso-no-account" => "There is no account here for you yet. Ask an admin of your organization to invite you.",
+        "sso-no-account" => {
+            "There is no account here that you could come into this way. Ask an admin of your organization."
+        }
         "sso-link-first" => {
-            "You are invited to this organization. Follow the link that we have mailed you; it lets you sign in this way."
+            "You are invited to this organization. Follow the link that we have mailed you; it lets you sign in this way. \
+             If it has expired, ask an admin to send it again."
         }
         "sso-taken" => "That identity is linked to an account already.",
         "sso-full" => "There is no room for one more. Ask an admin of your organization.",
@@ -116,7 +120,7 @@ impl Page {
         let form = Self {
             page: Door::new(title),
             token: token.to_owned(),
-            provider: vouched.provider.label(),
+            provider: vouched.provider().shown(),
             email: address.typed().to_owned(),
             organizations,
             org,
@@ -161,10 +165,8 @@ async fn answer_form(console: Console<'_>, what: Option<&str>) -> Result<Respons
     };
     let error = match done {
         Ok(answer) => {
-            let bytes: &[u8] = answer.body();
-            let body: Value = serde_json::from_slice(bytes).unwrap_or_default();
             let next = page::own_path(&visitor.pending.next, "/api-keys");
-            return Ok(signed_in(app, &text(&body["Authorization"]), &next));
+            return Ok(signed_in(app, &token_of(&answer), &next));
         }
         Err(error @ ApiError::SsoFailed(_)) => return Err(error),
         Err(error) => error,

@@ -4,7 +4,8 @@ use domain::{sso::Method, tenant::OrgName};
 use store::Proof;
 
 use crate::{
-    ApiError, App, Signer, caller,
+    ApiError, App, Signer,
+    caller::{self, Refused},
     http::{self, Request, Response},
     person, sign_in,
 };
@@ -14,6 +15,11 @@ pub(super) async fn handle(app: &App, signer: &Signer, request: Request) -> Resu
     // A key opens one tenant, and so does whatever is born of it.
     let session = principal.session().ok_or(ApiError::NotByApiKey)?;
     let target = OrgName::folded(&http::path_parameter(&request, "orgName"));
+    let here = app.store.tenant(session.tenant).await?.ok_or(ApiError::TenantGone)?;
+    // Going elsewhere is no way around what keeps it from going on here.
+    if !sign_in::may_go_on(app, &here, session).await? {
+        return Err(Refused::Method.into());
+    }
     let address = person::address_of(&principal.user)?;
     let person = app.store.person(address.canonical()).await?;
     let memberships = person::reachable(app, session, &person).await?;

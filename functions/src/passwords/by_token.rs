@@ -5,6 +5,7 @@ use domain::{
     audit::{Action, Means, Resource},
     once::{OneTimeToken, Purpose},
     password::{BrokenRule, Password},
+    sso::Provider,
 };
 use serde::Deserialize;
 use store::{Membership, NewPassword, Person, StoreError};
@@ -73,6 +74,7 @@ async fn set(
             // Who follows a link proves how they spell their address.
             email: &once.email,
             hash: &hash,
+            is_by_admin: false,
             hash_before: person.password_hash.as_deref(),
             users: &person::users_of(&person),
             used: Some(&once),
@@ -87,6 +89,9 @@ async fn set(
         }
         match app.store.on_record(&records).set_password(&new, app.clock.now()).await {
             Ok(()) => {
+                if joining.is_none() {
+                    unlink_strange(app, request, &person, &address).await?;
+                }
                 return Ok(records
                     .first()
                     .map_or_else(http::no_content, |record| audit::stated(http::no_content(), record)));
@@ -105,6 +110,29 @@ async fn is_old(app: &App, person: &Person, password: &str) -> Result<bool, ApiE
         return Ok(false);
     }
     app.hasher.queue()?.verify(password, person.password_hash.clone()).await
+}
+
+/// Whoever sets another password by mail wants to be rid of somebody else, perhaps: so identities go that have another address
+/// than theirs, of those that anybody can have. Those of an organization's own provider are for its admins to give.
+async fn unlink_strange(app: &App, request: &Request, person: &Person, address: &EmailAddress) -> Result<(), ApiError> {
+    for membership in person.accepted() {
+        for link in app.store.links_of_user(membership.user).await? {
+            let is_theirs = EmailAddress::parse(&link.email).is_ok_and(|linked| linked == *address);
+            if is_theirs || link.identity.provider == Provider::Oidc {
+                continue;
+            }
+            let trail = audit::Trail::of_member(app, request, address.canonical(), membership, Means::Link);
+            let content =
+                format!("{} {} unlinked, since the password was reset", link.identity.provider.label(), link.email);
+            let resource = Resource::member(membership.user, address.canonical());
+            let record = [trail.record_about(membership.user, Action::Update, resource, "Identity unlinked", content)];
+            match app.store.on_record(&record).unlink(&link, None).await {
+                Ok(()) | Err(StoreError::Conflict) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The user whom an invitation makes active, if it still can.

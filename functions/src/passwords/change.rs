@@ -63,7 +63,7 @@ pub(super) async fn of_user(app: &App, request: Request) -> Result<Response, Api
     if user.is_pending || person.memberships.len() > 1 || !principal.may_act_as(&user) {
         return Err(ApiError::NotTheirsAlone);
     }
-    set(app, &request, &principal, &address, &person, body.new_password).await
+    set(app, &request, &principal, &address, &person, body.new_password, true).await
 }
 
 async fn set_own(
@@ -82,7 +82,7 @@ async fn set_own(
     if is_same {
         return Err(ApiError::PasswordPolicy(vec![BrokenRule::Same]));
     }
-    set(app, request, principal, address, &person, new).await
+    set(app, request, principal, address, &person, new, false).await
 }
 
 fn refuse_api_key(principal: &Principal) -> Result<(), ApiError> {
@@ -96,6 +96,7 @@ async fn set(
     address: &EmailAddress,
     person: &Person,
     new_password: String,
+    is_by_admin: bool,
 ) -> Result<Response, ApiError> {
     let password = Password::new(new_password);
     let hash = person::hash_new_password(app, address.canonical(), person, None, password).await?;
@@ -103,6 +104,7 @@ async fn set(
         address: address.canonical(),
         email: address.typed(),
         hash: &hash,
+        is_by_admin,
         hash_before: person.password_hash.as_deref(),
         users: &person::users_of(person),
         used: None,

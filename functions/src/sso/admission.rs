@@ -8,10 +8,10 @@ use domain::{
     audit::{Action, Means, Resource},
     sso::{Attempt, Identity, Link, MAX_LINKS, Pending, Provider, Vouched, Wish},
 };
-use store::{CreateUserRefused, LinkProof, LinkRefused, Membership, Person, StoreError};
+use store::{CameBy, CreateUserRefused, LinkProof, LinkRefused, Membership, Person, StoreError};
 
 use super::SsoFailure;
-use crate::{ApiError, App, audit::Trail, caller, http::Request, person};
+use crate::{ApiError, App, audit::Trail, caller, http::Request, mail, person};
 
 /// What an identity opened.
 pub(super) enum Admitted {
@@ -44,7 +44,7 @@ pub(super) async fn admit(
     tenant: Option<Tenant>,
 ) -> Result<Admitted, ApiError> {
     // Whoever serves everybody has to say whose address it is, whatever it is for.
-    if vouched.provider != Provider::Oidc && vouched.address().is_none() {
+    if vouched.provider() != Provider::Oidc && vouched.email.is_none() {
         return Err(SsoFailure::NotVerified.into());
     }
     match (&attempt.wish, tenant) {
@@ -74,34 +74,57 @@ pub(super) async fn admit(
     }
 }
 
-fn link_of(app: &App, vouched: &Vouched, user: &User) -> Link {
+/// That the identity is this user's.
+pub(super) fn link_of(app: &App, vouched: &Vouched, user: &User) -> Link {
     Link {
         tenant: user.tenant,
         user: user.uid,
-        provider: vouched.provider,
         identity: vouched.identity.clone(),
         email: vouched.email.clone().unwrap_or_default(),
         created_at: app.clock.now(),
     }
 }
 
+/// Links the identity to a user who is signed in, and tells them so.
 async fn link_to(app: &App, request: &Request, vouched: &Vouched, user: &User) -> Result<(), ApiError> {
     let link = link_of(app, vouched, user);
     check_room(app, user.uid).await?;
-    let trail = Trail::of_user(app, request, user, Means::Sso { provider: vouched.provider });
+    let tenant = app.store.tenant(user.tenant).await?.ok_or(ApiError::TenantGone)?;
+    let address = person::address_of(user)?;
+    let mail = mail::outgoing(app, &address, mail::identity_linked(app, tenant.org_name.as_str(), &link))?;
+    let trail = Trail::of_user(app, request, user, Means::Sso { provider: vouched.provider() });
     let record = [trail.record(Action::Update, Resource::user(user), "Identity linked", linked(user, vouched))];
-    refused(app.store.on_record(&record).link(&link, user, LinkProof::Session).await)
+    refused(app.store.on_record(&record).link(&link, user, LinkProof::Session, &mail).await)
 }
 
 /// What the trail says of a link.
 pub(super) fn linked(user: &User, vouched: &Vouched) -> String {
     let email = vouched.email.as_deref().unwrap_or("an identity without an address");
-    format!("{} can sign in by {} as {email}", user.name(), vouched.provider.label())
+    format!("{} can sign in by {} as {email}", user.name(), vouched.provider().label())
 }
 
-/// Refuses more identities than can be removed with their user.
+/// Refuses more identities than a person could keep an eye on.
 pub(super) async fn check_room(app: &App, user: UserUid) -> Result<(), ApiError> {
-    if app.store.links_of_user(user).await?.len() < MAX_LINKS { Ok(()) } else { Err(SsoFailure::Full.into()) }
+    if app.store.links_of_user(user).await?.len() < MAX_LINKS {
+        Ok(())
+    } else {
+        Err(ApiError::IdentityLimit(MAX_LINKS))
+    }
+}
+
+/// The hash of a password that an admin of another organization has set for the person and may know: it goes when they come
+/// in without one.
+pub(super) fn void(person: &Person) -> Option<&str> {
+    person.password_hash.as_deref().filter(|_| person.is_password_of_admin)
+}
+
+/// Refuses one organization more than a person may belong to.
+pub(super) fn check_memberships(person: &Person) -> Result<(), ApiError> {
+    if person.accepted().count() < person::MAX_MEMBERSHIPS {
+        Ok(())
+    } else {
+        Err(ApiError::TooManyMemberships(person::MAX_MEMBERSHIPS))
+    }
 }
 
 pub(super) fn refused(result: Result<(), LinkRefused>) -> Result<(), ApiError> {
@@ -141,14 +164,13 @@ async fn activate(
     (person, membership, address): (&Person, &Membership, &str),
     used: Option<&domain::once::OneTime>,
 ) -> Result<(), ApiError> {
-    if person.accepted().count() >= person::MAX_MEMBERSHIPS {
-        return Err(ApiError::TooManyMemberships(person::MAX_MEMBERSHIPS));
-    }
-    let trail = Trail::of_user(app, request, pending, Means::Sso { provider: vouched.provider });
-    let content = format!("{} came in by {}", pending.name(), vouched.provider.label());
+    check_memberships(person)?;
+    let trail = Trail::of_user(app, request, pending, Means::Sso { provider: vouched.provider() });
+    let content = format!("{} came in by {}", pending.name(), vouched.provider().label());
     let record = [trail.record(Action::Activity, Resource::user(pending), "User activated", content)];
     let link = link_of(app, vouched, pending);
-    refused(app.store.on_record(&record).accept_by(&link, (pending, membership), address, used).await)
+    let recorded = app.store.on_record(&record);
+    refused(recorded.accept_by(&link, (pending, membership), address, void(person), used).await)
 }
 
 /// The user as it is after it was changed.
@@ -177,15 +199,21 @@ async fn in_tenant(
     let person = app.store.person(address.canonical()).await?;
     let is_theirs = is_proven(app, &tenant, &address).await?;
     let Some(membership) = person.memberships.iter().find(|membership| membership.tenant == tenant.uid) else {
-        if !is_theirs {
+        // Whoever was deleted does not come back by one who has looked at the address once.
+        let has_left = !vouched.is_authority && app.store.has_left(tenant.uid, address.canonical()).await?;
+        if !is_theirs || has_left {
+            return Err(SsoFailure::NoAccount.into());
+        }
+        // Google tells whose addresses it hands out itself, so its word on others counts for less.
+        if vouched.provider() == Provider::Google && !vouched.is_authority {
             return Err(SsoFailure::NoAccount.into());
         }
         return create(app, request, vouched, tenant, &address, &person).await;
     };
     let user = app.store.user(tenant.uid, membership.user).await?.ok_or(SsoFailure::NoAccount)?;
     if user.is_pending {
-        // Elsewhere only the mailed link shows that the address is theirs.
-        if !is_theirs {
+        // Elsewhere only the mailed link shows that the address is theirs, at this moment and not once.
+        if !is_theirs || !vouched.is_authority {
             return Err(SsoFailure::LinkFirst.into());
         }
         activate(app, request, &vouched, &user, (&person, membership, address.canonical()), None).await?;
@@ -219,8 +247,9 @@ async fn anywhere(app: &App, request: &Request, attempt: &Attempt, vouched: Vouc
     }
     let address = vouched.address().ok_or(SsoFailure::NotVerified)?;
     let holders = app.store.domain_holders(&[address.domain().to_owned()]).await?;
+    // As at the sign-in page of the organization whose domain it is.
     if let Some(holder) = holders.into_iter().find(|holder| holder.proven_at.is_some())
-        && let Some(tenant) = app.store.tenant(holder.tenant).await?.filter(|tenant| tenant.offers(vouched.provider))
+        && let Some(tenant) = app.store.tenant(holder.tenant).await?.filter(|tenant| tenant.offers(vouched.provider()))
     {
         return in_tenant(app, request, attempt, vouched, tenant).await;
     }
@@ -230,11 +259,15 @@ async fn anywhere(app: &App, request: &Request, attempt: &Attempt, vouched: Vouc
     Err(SsoFailure::NoAccount.into())
 }
 
-/// The active users of an identity, in the tenants that let them come by its provider.
+/// The active users of an identity, in the tenants that let them come by its provider. That of one tenant's provider opens
+/// nothing elsewhere.
 pub(super) async fn users_of(app: &App, vouched: &Vouched) -> Result<Vec<(Tenant, User)>, ApiError> {
     let mut users = Vec::new();
+    if vouched.provider() == Provider::Oidc {
+        return Ok(users);
+    }
     for link in app.store.users_of_identity(&vouched.identity.digest()).await? {
-        let tenant = app.store.tenant(link.tenant).await?.filter(|tenant| tenant.offers(vouched.provider));
+        let tenant = app.store.tenant(link.tenant).await?.filter(|tenant| tenant.offers(vouched.provider()));
         let user = app.store.user(link.tenant, link.user).await?.filter(|user| user.is_active);
         users.extend(tenant.zip(user));
     }
@@ -260,9 +293,7 @@ async fn create(
     address: &EmailAddress,
     person: &Person,
 ) -> Result<Admitted, ApiError> {
-    if person.accepted().count() >= person::MAX_MEMBERSHIPS {
-        return Err(ApiError::TooManyMemberships(person::MAX_MEMBERSHIPS));
-    }
+    check_memberships(person)?;
     let (first_name, last_name) = vouched.names(address);
     let user = User {
         uid: UserUid::from_bytes(app.entropy.uid()),
@@ -278,17 +309,18 @@ async fn create(
         last_sign_in: None,
         sign_outs: 0,
     };
-    let trail = Trail::of_user(app, request, &user, Means::Sso { provider: vouched.provider });
+    let trail = Trail::of_user(app, request, &user, Means::Sso { provider: vouched.provider() });
     let content = format!(
         "{} ({}) came by {} for the first time; {} belongs to the organization",
         user.name(),
         user.email,
-        vouched.provider.label(),
+        vouched.provider().label(),
         address.domain()
     );
     let record = [trail.record(Action::Create, Resource::user(&user), "User created", content)];
     let link = link_of(app, &vouched, &user);
-    match app.store.on_record(&record).create_user(&user, &tenant, None, Some(&link)).await {
+    let came_by = CameBy { link: &link, void: void(person), is_authority: vouched.is_authority };
+    match app.store.on_record(&record).create_user(&user, &tenant, None, Some(came_by)).await {
         Ok(()) => Ok(Admitted::user(tenant, user, vouched)),
         Err(CreateUserRefused::LimitReached) => Err(SsoFailure::Full.into()),
         // Twice at once: the other one has made it.
@@ -303,8 +335,8 @@ async fn create(
 
 /// Leaves a record of somebody who was recognised and not let in.
 async fn note_refusal(app: &App, request: &Request, user: &User, vouched: &Vouched, why: &str) -> Result<(), ApiError> {
-    let trail = Trail::of_user(app, request, user, Means::Sso { provider: vouched.provider });
-    let content = format!("By {}: {why}", vouched.provider.label());
+    let trail = Trail::of_user(app, request, user, Means::Sso { provider: vouched.provider() });
+    let content = format!("By {}: {why}", vouched.provider().label());
     let record = trail.record(Action::Activity, Resource::user(user), "Sign-in refused", content);
     Ok(app.store.note(&record, true).await?)
 }

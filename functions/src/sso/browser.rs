@@ -29,7 +29,7 @@ impl Browser {
     }
 
     /// That of the request, or a new one. Several sign-ins at once share it, each with a `state` of its own.
-    pub(super) fn of_or_new(app: &App, request: &Request) -> Self {
+    pub(crate) fn of_or_new(app: &App, request: &Request) -> Self {
         Self::of(request).unwrap_or_else(|| {
             let secret: Zeroizing<[u8; SECRET_BYTES]> = Zeroizing::new(app.entropy.bytes());
             Self(Zeroizing::new(URL_SAFE_NO_PAD.encode(secret.as_slice())))
@@ -62,7 +62,7 @@ impl Browser {
     }
 
     /// Puts it into the browser, or leaves it there for longer.
-    pub(super) fn keep(&self, response: &mut Response) {
+    pub(crate) fn keep(&self, response: &mut Response) {
         let lifetime = ATTEMPT_LIFETIME.as_secs();
         let cookie =
             format!("{COOKIE}={}; Path=/; HttpOnly; Secure; SameSite=Lax; Max-Age={lifetime}", self.0.as_str());

@@ -2,15 +2,12 @@
 
 use domain::{
     Tenant,
+    audit::{Action, Means, Resource},
     once::{OneTimeToken, Purpose},
-    sso::{Attempt, Provider, Wish},
+    sso::{Attempt, Provider, Vouched, Wish},
 };
-use lambda_http::{
-    RequestExt as _,
-    http::{StatusCode, header},
-};
-use serde_json::Value;
-use store::Proof;
+use lambda_http::{RequestExt as _, http::StatusCode};
+use store::{Membership, Proof};
 
 use super::{
     SsoFailure, admission,
@@ -24,13 +21,14 @@ use super::{
     redirect_uri,
 };
 use crate::{
-    ApiError, App, Signer, console,
+    ApiError, App, Signer, audit, console,
     http::{self, Request, Response},
     organizations::Organization,
-    outbound, sign_in,
+    outbound, person, sign_in,
+    token_answer::token_of,
 };
 
-/// Characters of a code; providers give a few hundred.
+/// Bytes of a code; providers give a few hundred.
 const MAX_CODE_BYTES: usize = 4096;
 
 /// Where a person is told what went wrong.
@@ -40,34 +38,44 @@ pub(super) struct Place {
 
 impl Place {
     /// Before it is known what they wanted.
-    pub(super) fn of(tenant: Option<&Tenant>, _: &Request) -> Self {
+    pub(super) fn of(tenant: Option<&Tenant>) -> Self {
         Self { page: tenant.map_or_else(|| "/sign-in".to_owned(), |tenant| format!("/o/{}", tenant.org_name)) }
     }
 
-    pub(super) fn of_wish(tenant: Option<&Tenant>, wish: &Wish, request: &Request) -> Self {
+    pub(super) fn of_wish(tenant: Option<&Tenant>, wish: &Wish) -> Self {
         match wish {
             Wish::Link { .. } => Self { page: "/profile".to_owned() },
-            Wish::SignIn | Wish::Accept { .. } => Self::of(tenant, request),
+            Wish::SignIn | Wish::Accept { .. } => Self::of(tenant),
+        }
+    }
+
+    /// Its address, with something more to say.
+    pub(super) fn with(&self, name: &str, value: &str) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        if value.is_empty() {
+            self.page.clone()
+        } else {
+            format!("{}?{}", self.page, query.append_pair(name, value).finish())
         }
     }
 }
 
-/// Whether a browser asks.
-fn wants_page(request: &Request) -> bool {
-    let accepts = request.headers().get(header::ACCEPT).and_then(|accepts| accepts.to_str().ok());
-    accepts.is_some_and(|accepts| accepts.contains("text/html"))
-}
-
 /// The answer: a person is told on a page what went wrong, a program in its language.
 pub(super) fn answered(
+    app: &App,
+    signer: &Signer,
     request: &Request,
     place: &Place,
     result: Result<Response, ApiError>,
 ) -> Result<Response, ApiError> {
     match result {
-        Err(error @ ApiError::SsoFailed(_)) if wants_page(request) => {
-            let ApiError::SsoFailed(failure) = &error else { return Err(error) };
-            let mut response = go_to(&format!("{}?note={}", place.page, failure.note()), StatusCode::SEE_OTHER)?;
+        Err(error) if http::wants_page(request) => {
+            let note = match &error {
+                ApiError::SsoFailed(failure) => failure.note(),
+                ApiError::SsoRequired { .. } => "sso-required",
+                error => return Ok(console::error_page(app, signer, request, error)),
+            };
+            let mut response = go_to(&place.with("note", note), StatusCode::SEE_OTHER)?;
             http::note_error(&mut response, &error);
             Ok(response)
         }
@@ -95,9 +103,9 @@ async fn come_back(
     provider: Provider,
     of: Option<Tenant>,
 ) -> Result<Response, ApiError> {
-    let mut place = Place::of(of.as_ref(), request);
+    let mut place = Place::of(of.as_ref());
     let result = Box::pin(receive(app, signer, request, provider, of, &mut place)).await;
-    answered(request, &place, result)
+    answered(app, signer, request, &place, result)
 }
 
 /// The value of a query parameter that is there once.
@@ -124,54 +132,38 @@ async fn receive(
         None => None,
         Some(uid) => Some(app.store.tenant(uid).await?.ok_or(SsoFailure::NotOffered)?),
     };
-    *place = Place::of_wish(tenant.as_ref(), &attempt.wish, request);
-    if let Some(error) = http::query_parameter(request, "error") {
-        return Err(SsoFailure::of_provider(&error).into());
-    }
-    let code = only(request, "code").filter(|code| !code.is_empty() && code.len() <= MAX_CODE_BYTES);
-    let code = code.ok_or(SsoFailure::State)?;
-    // As things are now: it may have been switched off, or point elsewhere since.
-    let chosen = match Chosen::of(app, signer.sealer(), provider, tenant.as_ref()).await {
-        Err(ApiError::NotFound) => return Err(SsoFailure::NotOffered.into()),
-        chosen => chosen?,
+    *place = Place::of_wish(tenant.as_ref(), &attempt.wish);
+    let admitted = match vouched(app, signer, request, &attempt, &browser, &state, tenant.as_ref()).await {
+        Ok(vouched) => admission::admit(app, request, &attempt, vouched, tenant.clone()).await.map_err(Refused::from),
+        Err(refused) => Err(refused),
     };
-    if chosen.issuer() != attempt.issuer || chosen.client_id() != attempt.client_id {
-        return Err(SsoFailure::State.into());
-    }
-    let (redirect_uri, code_verifier) = (redirect_uri(app, provider, tenant.as_ref()), browser.code_verifier(&state));
-    let iss = http::query_parameter(request, "iss");
-    let vouched = match &chosen {
-        Chosen::Github(github) => {
-            let exchange = Box::pin(github::exchange(app, github, &redirect_uri, &code, &code_verifier));
-            tokio::time::timeout(outbound::TIME_LIMIT, exchange).await
-        }
-        Chosen::Oidc(oidc) => {
-            let nonce = browser.nonce(&state);
-            let returned = oidc::Returned { code: &code, iss: iss.as_deref(), nonce, code_verifier, redirect_uri };
-            tokio::time::timeout(outbound::TIME_LIMIT, Box::pin(oidc::exchange(app, oidc, returned))).await
+    let admitted = match admitted {
+        Ok(admitted) => admitted,
+        Err(Refused { error, detail }) => {
+            note_refusal(app, request, provider, tenant.as_ref(), &error, &detail).await?;
+            return Err(error);
         }
     };
-    let vouched = vouched.unwrap_or(Err(ProviderError::Slow)).map_err(|error| logged(&error))?;
-    match admission::admit(app, request, &attempt, vouched, tenant).await? {
+    match admitted {
         Admitted::User(found, identity) => {
             let (tenant, user) = *found;
-            let proof = Proof::Identity { provider, identity: &identity };
+            let proof = Proof::Identity(&identity);
             let answer = match sign_in::answer(app, signer, request, (&tenant, &user), proof).await {
                 // Removed, disabled or unlinked at this moment.
                 Err(ApiError::InvalidCredentials) => return Err(SsoFailure::NoAccount.into()),
                 answer => answer?,
             };
-            Ok(if wants_page(request) { signed_in(app, &answer, &attempt.next) } else { answer })
+            Ok(if http::wants_page(request) { signed_in(app, &answer, &attempt.next) } else { answer })
         }
         Admitted::Linked => {
-            if wants_page(request) {
+            if http::wants_page(request) {
                 go_to("/profile?note=linked", StatusCode::SEE_OTHER)
             } else {
                 Ok(http::no_content())
             }
         }
         Admitted::Asks(pending, organizations) => {
-            if wants_page(request) {
+            if http::wants_page(request) {
                 let (token, once) = super::one_time(app, Purpose::SsoPending(*pending));
                 app.store.put_once(&once).await?;
                 return go_to(&format!("/sso?token={}", token.expose()), StatusCode::SEE_OTHER);
@@ -190,10 +182,83 @@ async fn receive(
 
 /// To the page that the person wanted, signed in.
 fn signed_in(app: &App, answer: &Response, next: &str) -> Response {
-    let bytes: &[u8] = answer.body();
-    let body: Value = serde_json::from_slice(bytes).unwrap_or_default();
-    let token = body["Authorization"].as_str().unwrap_or_default();
-    console::signed_in(app, token, if next.is_empty() { "/api-keys" } else { next })
+    let next = if next.is_empty() { "/api-keys" } else { next };
+    audit::stated_as(console::signed_in(app, &token_of(answer), next), answer)
+}
+
+/// Why somebody is not let in, and what the trail gets to know of it beside.
+struct Refused {
+    error: ApiError,
+    detail: String,
+}
+
+impl From<ApiError> for Refused {
+    fn from(error: ApiError) -> Self {
+        Self { error, detail: String::new() }
+    }
+}
+
+impl From<SsoFailure> for Refused {
+    fn from(failure: SsoFailure) -> Self {
+        ApiError::from(failure).into()
+    }
+}
+
+/// What the provider says of whoever came back.
+async fn vouched(
+    app: &App,
+    signer: &Signer,
+    request: &Request,
+    attempt: &Attempt,
+    browser: &Browser,
+    state: &str,
+    tenant: Option<&Tenant>,
+) -> Result<Vouched, Refused> {
+    if let Some(error) = http::query_parameter(request, "error") {
+        return Err(SsoFailure::of_provider(&error).into());
+    }
+    let code = only(request, "code").filter(|code| !code.is_empty() && code.len() <= MAX_CODE_BYTES);
+    let code = code.ok_or(SsoFailure::State)?;
+    // As things are now: it may have been switched off, or point elsewhere since.
+    let chosen = Chosen::of(app, Some(signer.sealer()), attempt.provider, tenant).await?;
+    if chosen.issuer() != attempt.issuer || chosen.client_id() != attempt.client_id {
+        return Err(SsoFailure::State.into());
+    }
+    let (redirect_uri, code_verifier) = (redirect_uri(app, attempt.provider, tenant), browser.code_verifier(state));
+    let iss = http::query_parameter(request, "iss");
+    let vouched = match &chosen {
+        Chosen::Github(github) => {
+            let exchange = Box::pin(github::exchange(app, github, &redirect_uri, &code, &code_verifier));
+            tokio::time::timeout(outbound::TIME_LIMIT, exchange).await
+        }
+        Chosen::Oidc(oidc) => {
+            let nonce = browser.nonce(state);
+            let returned = oidc::Returned { code: &code, iss: iss.as_deref(), nonce, code_verifier, redirect_uri };
+            tokio::time::timeout(outbound::TIME_LIMIT, Box::pin(oidc::exchange(app, oidc, returned))).await
+        }
+    };
+    vouched.unwrap_or(Err(ProviderError::Slow)).map_err(|error| {
+        let detail = error.to_string().chars().filter(|char| !char.is_control()).take(200).collect();
+        Refused { error: logged(&error), detail }
+    })
+}
+
+/// Leaves a record in the organization that was meant, whose admins may have set something wrong.
+async fn note_refusal(
+    app: &App,
+    request: &Request,
+    provider: Provider,
+    tenant: Option<&Tenant>,
+    error: &ApiError,
+    detail: &str,
+) -> Result<(), ApiError> {
+    let (ApiError::SsoFailed(failure), Some(tenant)) = (error, tenant) else { return Ok(()) };
+    let somebody = Membership { tenant: tenant.uid, ..person::nobody() };
+    let trail = audit::Trail::of_member(app, request, "", &somebody, Means::Sso { provider });
+    let detail = if detail.is_empty() { String::new() } else { format!(" ({detail})") };
+    let content = format!("By {}: {failure}{detail}", provider.label());
+    let record = trail.record(Action::Activity, Resource::tenant(tenant), "Sign-in refused", content);
+    Ok(app.store.note(&record, true).await?)
 }
 
 /// What was begun with this state in this browser, here, not too long ago; nobody can bring it a second time.

@@ -1,7 +1,7 @@
 //! GitHub: OAuth 2 with the list of a person's addresses in place of a signed token.
 //! Source: <https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps>.
 
-use domain::sso::{Identity, Provider, Vouched};
+use domain::sso::{self, Identity, Provider, Vouched};
 use lambda_http::http::{Request, StatusCode, header};
 use serde::{Deserialize, de::DeserializeOwned};
 use url::Url;
@@ -85,17 +85,18 @@ pub(super) async fn exchange(
             .body(Vec::new())
     };
     let account: Account = ask(&client, get("/user")).await?;
-    let emails: Vec<Listed> = ask(&client, get("/user/emails")).await?;
+    let emails: Vec<Listed> = ask(&client, get("/user/emails?per_page=100")).await?;
     let primary = emails.into_iter().find(|email| email.primary && email.verified);
     let name = account.name.unwrap_or_default();
-    let (first, last) = name.trim().split_once(' ').unwrap_or((name.trim(), ""));
-    Ok(Vouched {
+    let identity = Identity {
         provider: Provider::Github,
-        identity: Identity { issuer: github.url.clone(), subject: account.id.to_string() },
-        email: primary.map(|email| email.email),
-        first_name: first.to_owned(),
-        last_name: last.to_owned(),
-    })
+        realm: None,
+        issuer: github.url.clone(),
+        subject: account.id.to_string(),
+    };
+    let email = primary.as_ref().map(|email| email.email.as_str());
+    // It has looked at the address once, and whoever has left an employer keeps it there.
+    Ok(Vouched::new(identity, email, sso::names_in(&name), |_| false))
 }
 
 async fn ask<T: DeserializeOwned>(

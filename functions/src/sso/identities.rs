@@ -16,12 +16,13 @@ use serde::{Deserialize, Serialize};
 use store::StoreError;
 use utoipa::ToSchema;
 
-use super::{SsoFailure, admission::check_room, logins, oidc_login_url, one_time};
+use super::{admission::check_room, logins, oidc_login_url, one_time};
 use crate::{
     ApiError, App, audit, caller,
     http::{self, Request, Response},
+    mail,
     openapi::Operation,
-    wire,
+    person, wire,
 };
 
 /// How long ago somebody may have signed in who links another identity.
@@ -75,7 +76,11 @@ impl From<Link> for Item {
     fn from(link: Link) -> Self {
         Self {
             metadata: Metadata { uid: link.identity.digest(), creation_timestamp: link.created_at },
-            spec: Spec { provider: link.provider.as_str(), issuer: link.identity.issuer, email_id: link.email },
+            spec: Spec {
+                provider: link.identity.provider.as_str(),
+                issuer: link.identity.issuer,
+                email_id: link.email,
+            },
         }
     }
 }
@@ -106,7 +111,7 @@ struct Body {
 #[serde(rename_all = "camelCase")]
 #[schema(as = IdentityLogin)]
 struct Answer {
-    /// Where to send the browser, once, within ten minutes.
+    /// Where to send the browser, within ten minutes.
     redirect_uri: String,
 }
 
@@ -125,14 +130,17 @@ pub(super) async fn create(app: &App, request: &Request) -> Result<Response, Api
     .map(|login| login.redirect_uri)
     .or_else(|| {
         let is_oidc = body.provider == Provider::Oidc.as_str() && tenant.offers(Provider::Oidc);
-        is_oidc.then(|| oidc_login_url(app, &tenant.org_name) + "?")
+        is_oidc.then(|| oidc_login_url(app, &tenant.org_name))
     });
-    let url = url.ok_or(SsoFailure::NotOffered)?;
+    let url = url.ok_or(ApiError::ProviderNotOffered)?;
     check_room(app, user.uid).await?;
     let wish = Wish::Link { tenant: tenant.uid, user: user.uid, session: session.uid };
-    let (token, once) = one_time(app, Purpose::SsoWish { wish, next: String::new() });
+    // The wish names the session, so it needs no browser.
+    let (token, once) = one_time(app, Purpose::SsoWish { wish, next: String::new(), browser: None });
     app.store.put_once(&once).await?;
-    Ok(http::ok(&Answer { redirect_uri: format!("{url}&with={}", token.expose()).replace("?&", "?") }))
+    Ok(http::ok(&Answer {
+        redirect_uri: format!("{url}{}with={}", if url.contains('?') { '&' } else { '?' }, token.expose()),
+    }))
 }
 
 /// `DELETE /v1/users/auth/identities/{uid}`.
@@ -143,10 +151,14 @@ pub(super) async fn delete(app: &App, request: &Request) -> Result<Response, Api
     let uid = parameters.first("uid").unwrap_or_default();
     let links = app.store.links_of_user(user.uid).await?;
     let link = links.into_iter().find(|link| link.identity.digest() == uid).ok_or(ApiError::NotFound)?;
-    let content = format!("{} can no longer sign in by {} as {}", user.name(), link.provider.label(), link.email);
+    let content =
+        format!("{} can no longer sign in by {} as {}", user.name(), link.identity.provider.label(), link.email);
     let trail = audit::Trail::of(app, request, &principal);
     let record = [trail.record(Action::Update, Resource::user(user), "Identity unlinked", content)];
-    match app.store.on_record(&record).unlink(&link).await {
+    let address = person::address_of(user)?;
+    let tenant = app.store.tenant(user.tenant).await?.ok_or(ApiError::TenantGone)?;
+    let mail = mail::outgoing(app, &address, mail::identity_unlinked(app, tenant.org_name.as_str(), &link))?;
+    match app.store.on_record(&record).unlink(&link, Some(&mail)).await {
         Ok(()) => Ok(audit::stated(http::no_content(), &record[0])),
         Err(StoreError::Conflict) => Err(ApiError::NotFound),
         Err(error) => Err(error.into()),

@@ -19,11 +19,13 @@ use super::{
     redirect_uri, tenant_named,
 };
 use crate::{
-    ApiError, App, console,
+    ApiError, App, Signer, caller, console,
     http::{self, Request, Response},
     outbound,
-    signing::Sealer,
 };
+
+/// Bytes of the address of a page to go on to, which is kept for whoever asks.
+const MAX_NEXT_BYTES: usize = 512;
 
 /// What a person takes along to a provider.
 pub(super) struct Going<'a> {
@@ -35,7 +37,7 @@ pub(super) struct Going<'a> {
 }
 
 /// `GET /v1/auth/sso/{ssoApp}/login`.
-pub(super) async fn social(app: &App, sealer: &Sealer, request: &Request) -> Result<Response, ApiError> {
+pub(super) async fn social(app: &App, signer: &Signer, request: &Request) -> Result<Response, ApiError> {
     let provider = Provider::social(&http::path_parameter(request, "ssoApp")).ok_or(ApiError::NotFound)?;
     if !app.settings.social.has(provider) {
         return Err(ApiError::NotFound);
@@ -44,30 +46,34 @@ pub(super) async fn social(app: &App, sealer: &Sealer, request: &Request) -> Res
         None => None,
         Some(org) => Some(tenant_named(app, &org).await?.ok_or(ApiError::NotFound)?),
     };
-    begin(app, sealer, request, provider, tenant).await
+    begin(app, signer, request, provider, tenant).await
 }
 
 /// `GET /v1/auth/org/{orgName}/oidc/login`.
-pub(super) async fn of_tenant(app: &App, sealer: &Sealer, request: &Request) -> Result<Response, ApiError> {
+pub(super) async fn of_tenant(app: &App, signer: &Signer, request: &Request) -> Result<Response, ApiError> {
     let tenant = tenant_named(app, &http::path_parameter(request, "orgName")).await?.ok_or(ApiError::NotFound)?;
-    begin(app, sealer, request, Provider::Oidc, Some(tenant)).await
+    begin(app, signer, request, Provider::Oidc, Some(tenant)).await
 }
 
 async fn begin(
     app: &App,
-    sealer: &Sealer,
+    signer: &Signer,
     request: &Request,
     provider: Provider,
     tenant: Option<Tenant>,
 ) -> Result<Response, ApiError> {
-    let mut place = Place::of(tenant.as_ref(), request);
-    let begun = Box::pin(send_off(app, sealer, request, provider, tenant, &mut place)).await;
-    answered(request, &place, begun)
+    // A page of another site is to put nobody into an organization, nor lead anybody to its provider under our name.
+    if http::wants_page(request) && !caller::may_set_cookie(app, request) {
+        let next = http::query_parameter(request, "next").unwrap_or_default();
+        return go_to(&Place::of(tenant.as_ref()).with("next", &console::own_path(&next)), StatusCode::SEE_OTHER);
+    }
+    let mut place = Place::of(tenant.as_ref());
+    let begun = Box::pin(send_off(app, request, provider, tenant, &mut place)).await;
+    answered(app, signer, request, &place, begun)
 }
 
 async fn send_off(
     app: &App,
-    sealer: &Sealer,
     request: &Request,
     provider: Provider,
     tenant: Option<Tenant>,
@@ -83,11 +89,8 @@ async fn send_off(
             Some(app.store.tenant(*wished).await?.ok_or(SsoFailure::State)?)
         }
     };
-    *place = Place::of_wish(tenant.as_ref(), &wish, request);
-    let chosen = match Chosen::of(app, sealer, provider, tenant.as_ref()).await {
-        Err(ApiError::NotFound) => return Err(SsoFailure::NotOffered.into()),
-        chosen => chosen?,
-    };
+    *place = Place::of_wish(tenant.as_ref(), &wish);
+    let chosen = Chosen::of(app, None, provider, tenant.as_ref()).await?;
     let browser = Browser::of_or_new(app, request);
     let attempt = Attempt {
         provider,
@@ -122,18 +125,24 @@ async fn send_off(
     Ok(response)
 }
 
-/// What is wanted beside signing in: by a token of a page of ours, used up at once; and where to go on to.
+/// What is wanted beside signing in, by a token that a page of ours was given; and where to go on to.
+///
+/// It is not used up: what it stands for names a session or an invitation, which are good once, and a provider that does not
+/// answer at the first try may do so at the second.
 async fn wish(app: &App, request: &Request) -> Result<(Wish, String), ApiError> {
-    let next = http::query_parameter(request, "next").unwrap_or_default();
     let Some(token) = http::query_parameter(request, "with") else {
-        return Ok((Wish::SignIn, console::own_path(&next)));
+        let next = http::query_parameter(request, "next").filter(|next| next.len() <= MAX_NEXT_BYTES);
+        return Ok((Wish::SignIn, console::own_path(&next.unwrap_or_default())));
     };
     let token = OneTimeToken::parse(&token).map_err(|_| SsoFailure::State)?;
     let once = app.store.once(&token.digest()).await?.filter(|once| !is_over(once, app.clock.now()));
-    let Some(Purpose::SsoWish { wish, next }) = once.map(|once| once.purpose) else {
+    let Some(Purpose::SsoWish { wish, next, browser }) = once.map(|once| once.purpose) else {
         return Err(SsoFailure::State.into());
     };
-    app.store.take_once(&token.digest()).await?.ok_or(SsoFailure::State)?;
+    // Or somebody could have a stranger accept their own invitation.
+    if browser.is_some_and(|kept| !Browser::of(request).is_some_and(|browser| browser.is(&kept))) {
+        return Err(SsoFailure::State.into());
+    }
     Ok((wish, next))
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Nothing is ended here: a session ends where its person ends it, and any page can lead a browser to an address.
 
-use lambda_http::http::{StatusCode, header};
+use lambda_http::http::StatusCode;
 use url::Url;
 
 use super::{go_to, oidc, providers::Chosen, tenant_named};
@@ -10,13 +10,11 @@ use crate::{
     ApiError, App,
     http::{self, Request, Response},
     outbound,
-    signing::Sealer,
 };
 
-pub(super) async fn handle(app: &App, sealer: &Sealer, request: &Request) -> Result<Response, ApiError> {
+pub(super) async fn handle(app: &App, request: &Request) -> Result<Response, ApiError> {
     let tenant = tenant_named(app, &http::path_parameter(request, "orgName")).await?.ok_or(ApiError::NotFound)?;
-    let accepts = request.headers().get(header::ACCEPT).and_then(|accepts| accepts.to_str().ok());
-    if !accepts.is_some_and(|accepts| accepts.contains("text/html")) {
+    if !http::wants_page(request) {
         return Ok(http::no_content());
     }
     let home = format!("/o/{}?note=signed-out", tenant.org_name);
@@ -24,7 +22,7 @@ pub(super) async fn handle(app: &App, sealer: &Sealer, request: &Request) -> Res
     if http::query_parameter(request, "state").is_some() {
         return go_to(&home, StatusCode::SEE_OTHER);
     }
-    let Ok(Chosen::Oidc(oidc)) = Chosen::of(app, sealer, domain::sso::Provider::Oidc, Some(&tenant)).await else {
+    let Ok(Chosen::Oidc(oidc)) = Chosen::of(app, None, domain::sso::Provider::Oidc, Some(&tenant)).await else {
         return go_to(&home, StatusCode::SEE_OTHER);
     };
     let asking = Box::pin(async {

@@ -32,13 +32,14 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 pub use failure::SsoFailure;
+use providers::Chosen;
 pub use providers::{Github, Google, Registration, Secret, Social};
 
 use crate::{
     ApiError, App, Signer,
     http::{self, Request, Response},
     openapi::Operation,
-    token_answer,
+    organizations, outbound, token_answer,
 };
 
 /// How long a person may take to come back, and then to say what follows.
@@ -66,11 +67,11 @@ pub async fn handle(app: &App, signer: &Signer, request: Request) -> Result<Resp
         "GET /v1/auth/sso/idps" => Ok(http::ok(&IDENTITY_PROVIDERS.map(|(id, name)| Product { id, name }))),
         "GET /v1/auth/sso/providers" => Ok(http::ok(&logins(app, None))),
         "GET /v1/auth/sso/logins" => offered(app, &request).await,
-        "GET /v1/auth/sso/{ssoApp}/login" => Box::pin(login::social(app, signer.sealer(), &request)).await,
+        "GET /v1/auth/sso/{ssoApp}/login" => Box::pin(login::social(app, signer, &request)).await,
         "GET /v1/auth/sso/{ssoApp}/callback" => Box::pin(callback::social(app, signer, &request)).await,
-        "GET /v1/auth/org/{orgName}/oidc/login" => Box::pin(login::of_tenant(app, signer.sealer(), &request)).await,
+        "GET /v1/auth/org/{orgName}/oidc/login" => Box::pin(login::of_tenant(app, signer, &request)).await,
         "GET /v1/auth/org/{orgName}/oidc/callback" => Box::pin(callback::of_tenant(app, signer, &request)).await,
-        "GET /v1/auth/org/{orgName}/oidc/logout" => Box::pin(logout::handle(app, signer.sealer(), &request)).await,
+        "GET /v1/auth/org/{orgName}/oidc/logout" => Box::pin(logout::handle(app, &request)).await,
         "GET /v1/users/auth/identities" => identities::list(app, &request).await,
         "POST /v1/users/auth/identities" => identities::create(app, &request).await,
         "DELETE /v1/users/auth/identities/{uid}" => identities::delete(app, &request).await,
@@ -172,9 +173,29 @@ pub(crate) fn oidc_login_url(app: &App, org_name: &OrgName) -> String {
 
 /// Where people of an organization that takes no passwords sign in.
 pub(crate) fn required_url(app: &App, tenant: &Tenant) -> String {
-    match logins(app, Some(tenant)).into_iter().next() {
-        Some(login) if !tenant.oidc.is_enabled => login.redirect_uri,
-        _ => oidc_login_url(app, &tenant.org_name),
+    let oidc = || tenant.offers(Provider::Oidc).then(|| oidc_login_url(app, &tenant.org_name));
+    let social = || logins(app, Some(tenant)).into_iter().next().map(|login| login.redirect_uri);
+    // Where the installation has lost the one that was left, there is a page that says so.
+    oidc().or_else(social).unwrap_or_else(|| organizations::url_of(app, &tenant.org_name))
+}
+
+/// Whether people can come into a tenant by somebody who vouches for them.
+pub(crate) fn has_provider(app: &App, tenant: &Tenant) -> bool {
+    tenant.offers(Provider::Oidc) || !logins(app, Some(tenant)).is_empty()
+}
+
+/// Asks a tenant's provider what it says of itself, and tells in words what is wrong with that.
+pub(crate) async fn verify(app: &App, tenant: &Tenant) -> Result<(), String> {
+    let chosen = Chosen::of(app, None, Provider::Oidc, Some(tenant)).await;
+    let Ok(Chosen::Oidc(oidc)) = chosen else { return Err("it is not enabled".to_owned()) };
+    let asking = Box::pin(async {
+        let client = oidc::client_of(app, &oidc)?;
+        oidc::check(app, &oidc::discover(&client, &oidc).await?)
+    });
+    match tokio::time::timeout(outbound::TIME_LIMIT, asking).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(error.to_string().chars().filter(|char| !char.is_control()).take(300).collect()),
+        Err(_) => Err(format!("no answer in {} seconds", outbound::TIME_LIMIT.as_secs())),
     }
 }
 

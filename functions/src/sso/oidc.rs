@@ -6,7 +6,7 @@ use std::fmt::Debug;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     settings::ClaimNames,
-    sso::{Identity, Provider, Vouched},
+    sso::{Identity, Provider, Vouched, names_in},
 };
 use openidconnect::{
     AccessTokenHash, AdditionalClaims, AdditionalProviderMetadata, AuthType, AuthorizationCode, ClientId, ClientSecret,
@@ -96,9 +96,6 @@ pub(super) async fn discover(client: &Client<'_>, oidc: &Oidc) -> Result<Metadat
     Metadata::discover_async(issuer, client).await.map_err(|error| match error {
         DiscoveryError::Request(error) => error.into(),
         // Not what it says: that may be anything, and long.
-        DiscoveryError::Response(status, _, _) if status.is_server_error() => {
-            ProviderError::Outbound(OutboundError::NoAnswer(format!("discovery answered {status}")))
-        }
         DiscoveryError::Response(status, _, _) => invalid(format!("discovery answered {status}")),
         DiscoveryError::Parse(error) => invalid(format!("discovery is unreadable at {}", error.path())),
         other => invalid(other),
@@ -109,15 +106,34 @@ pub(super) fn client_of<'a>(app: &'a App, oidc: &Oidc) -> Result<Client<'a>, Pro
     app.outbound.client(&oidc.authority).map_err(invalid)
 }
 
+/// Whether what a provider says of itself can be used.
+pub(super) fn check(app: &App, metadata: &Metadata) -> Result<(), ProviderError> {
+    app.outbound.check(metadata.authorization_endpoint().as_str()).map_err(OutboundError::from)?;
+    if algorithms(metadata).next().is_none() {
+        return Err(invalid("it signs with none of RS256, PS256, ES256, their longer forms and EdDSA"));
+    }
+    metadata.token_endpoint().map(drop).ok_or_else(|| invalid("it has no token endpoint"))
+}
+
+/// What it signs with, of what we take.
+fn algorithms(metadata: &Metadata) -> impl Iterator<Item = CoreJwsSigningAlgorithm> + use<> {
+    let supported = metadata.id_token_signing_alg_values_supported().clone();
+    ALGORITHMS.into_iter().filter(move |algorithm| supported.contains(algorithm))
+}
+
 /// Where to send a person.
 pub(super) async fn authorize_url(app: &App, oidc: &Oidc, going: &Going<'_>) -> Result<String, ProviderError> {
     let client = client_of(app, oidc)?;
     let metadata = discover(&client, oidc).await?;
-    app.outbound.check(metadata.authorization_endpoint().as_str()).map_err(OutboundError::from)?;
-    let core = core_client(metadata, oidc, &going.redirect_uri)?;
+    check(app, &metadata)?;
+    let mut core = core_client(metadata, oidc, &going.redirect_uri)?;
+    if oidc.has_joined_scopes {
+        core = core.disable_openid_scope();
+    }
     let (state, nonce) = (going.state.to_owned(), going.nonce.clone());
     let mut request =
         core.authorize_url(CoreAuthenticationFlow::AuthorizationCode, || CsrfToken::new(state), || Nonce::new(nonce));
+    // The library says `openid` itself, unless all scopes are one text.
     for scope in oidc.scopes.iter().filter(|scope| *scope != "openid") {
         request = request.add_scope(Scope::new(scope.clone()));
     }
@@ -157,28 +173,30 @@ pub(super) async fn exchange(app: &App, oidc: &Oidc, returned: Returned<'_>) -> 
         }
         _ => {}
     }
-    let supported = metadata.id_token_signing_alg_values_supported().clone();
+    let algorithms = algorithms(&metadata);
     let core = core_client(metadata, oidc, &returned.redirect_uri)?;
     let request = core.exchange_code(AuthorizationCode::new(returned.code.to_owned())).map_err(invalid)?;
     let request = request.set_pkce_verifier(PkceCodeVerifier::new(returned.code_verifier));
     let answer = request.request_async(&client).await.map_err(|error| match error {
         RequestTokenError::Request(error) => error.into(),
-        RequestTokenError::ServerResponse(refused) => invalid(format!("the code was refused: {}", refused.error())),
+        RequestTokenError::ServerResponse(refused) => {
+            let error: String = refused.error().to_string().chars().take(64).collect();
+            invalid(format!("the code was refused: {error}"))
+        }
         // The text of the parser could quote a token.
         RequestTokenError::Parse(error, _) => invalid(format!("the token answer is unreadable at {}", error.path())),
         RequestTokenError::Other(_) => invalid("the token answer is none"),
     })?;
     let token = answer.id_token().ok_or_else(|| invalid("there is no ID token"))?;
     let now = now(app);
-    let verifier = core
-        .id_token_verifier()
-        .set_allowed_algs(ALGORITHMS.into_iter().filter(|algorithm| supported.contains(algorithm)))
-        .set_time_fn(move || now)
-        .set_issue_time_verifier_fn(move |issued_at| {
-            let is_of_now =
-                issued_at <= now + TimeDelta::minutes(LEEWAY_MINS) && issued_at >= now - TimeDelta::hours(1);
-            if is_of_now { Ok(()) } else { Err("issued at another time".to_owned()) }
-        });
+    let verifier =
+        core.id_token_verifier().set_allowed_algs(algorithms).set_time_fn(move || now).set_issue_time_verifier_fn(
+            move |issued_at| {
+                let is_of_now =
+                    issued_at <= now + TimeDelta::minutes(LEEWAY_MINS) && issued_at >= now - TimeDelta::hours(1);
+                if is_of_now { Ok(()) } else { Err("issued at another time".to_owned()) }
+            },
+        );
     let claims = token.claims(&verifier, &Nonce::new(returned.nonce)).map_err(invalid)?;
     if claims.authorized_party().is_some_and(|party| party.as_str() != oidc.client.id) {
         return Err(invalid("the ID token is for another party"));
@@ -195,22 +213,32 @@ pub(super) async fn exchange(app: &App, oidc: &Oidc, returned: Returned<'_>) -> 
     if subject.is_empty() || subject.len() > 255 {
         return Err(invalid("the subject must have 1 to 255 characters"));
     }
-    let identity = Identity { issuer: oidc.issuer.clone(), subject: subject.to_string() };
+    let identity = Identity {
+        provider: oidc.provider,
+        realm: oidc.realm,
+        issuer: oidc.issuer.clone(),
+        subject: subject.to_string(),
+    };
     // It is verified, so what is left is to read what the library has no name for.
     let in_token = claims_of(&token.to_string())?;
     let asks = oidc.user_info.is_some() || text(&in_token, &oidc.claims.email).is_empty();
     let in_user_info = match core.user_info(answer.access_token().clone(), Some(subject)) {
         Ok(request) if asks => {
-            let claims: UserInfoClaims<AnyClaims, CoreGenderClaim> =
-                request.request_async(&client).await.map_err(|error| match error {
-                    UserInfoError::Request(error) => error.into(),
-                    UserInfoError::ClaimsVerification(error) => invalid(error),
-                    UserInfoError::Response(status, _, _) => invalid(format!("userinfo answered {status}")),
-                    _ => invalid("the userinfo answer is unreadable"),
-                })?;
-            match serde_json::to_value(claims).map_err(invalid)? {
-                Value::Object(claims) => claims,
-                _ => Map::new(),
+            let asked: Result<UserInfoClaims<AnyClaims, CoreGenderClaim>, _> = request.request_async(&client).await;
+            match asked {
+                Ok(claims) => match serde_json::to_value(claims).map_err(invalid)? {
+                    Value::Object(claims) => claims,
+                    _ => Map::new(),
+                },
+                // Somebody else's, or signed by nobody: that is no failure to answer.
+                Err(UserInfoError::ClaimsVerification(error)) => return Err(invalid(error)),
+                // Where the token tells enough, it is as if there was no such endpoint.
+                Err(_) if !text(&in_token, &oidc.claims.email).is_empty() => Map::new(),
+                Err(UserInfoError::Request(error)) => return Err(error.into()),
+                Err(UserInfoError::Response(status, _, _)) => {
+                    return Err(invalid(format!("userinfo answered {status}")));
+                }
+                Err(_) => return Err(invalid("the userinfo answer is unreadable")),
             }
         }
         _ => Map::new(),
@@ -237,31 +265,27 @@ fn text(claims: &Map<String, Value>, name: &str) -> String {
 
 /// What both sources say, the userinfo endpoint first. Whatever says that the address is not verified is believed.
 fn vouched(oidc: &Oidc, identity: Identity, token: &Map<String, Value>, user_info: &Map<String, Value>) -> Vouched {
-    let names = |source| oidc.user_info.as_ref().filter(|_| source).unwrap_or(&oidc.claims);
     let first_of = |name: fn(&ClaimNames) -> &String| {
-        let from_user_info = text(user_info, name(names(true)));
-        if from_user_info.is_empty() { text(token, name(names(false))) } else { from_user_info }
+        let of_user_info = text(user_info, name(oidc.user_info.as_ref().unwrap_or(&oidc.claims)));
+        if of_user_info.is_empty() { text(token, name(&oidc.claims)) } else { of_user_info }
     };
-    let verified: Vec<bool> =
-        [token, user_info].into_iter().filter_map(|claims| flag(claims, "email_verified")).collect();
-    let is_refuted = verified.contains(&false);
+    let verified = [token, user_info].map(|claims| flag(claims, "email_verified"));
+    let is_own = oidc.provider == Provider::Oidc;
     // A tenant's own provider decides who its people are; one that serves everybody must say so of each address.
-    let is_vouched = !is_refuted && (oidc.provider == Provider::Oidc || verified.contains(&true));
+    let is_vouched = !verified.contains(&Some(false)) && (is_own || verified.contains(&Some(true)));
     let email = first_of(|names| &names.email);
     let (mut first_name, mut last_name) = (first_of(|names| &names.first_name), first_of(|names| &names.last_name));
     if first_name.is_empty() && last_name.is_empty() {
         let name = [text(user_info, "name"), text(token, "name")].into_iter().find(|name| !name.is_empty());
         let name = name.unwrap_or_default();
-        let (first, last) = name.split_once(' ').unwrap_or((&name, ""));
+        let (first, last) = names_in(&name);
         (first_name, last_name) = (first.to_owned(), last.to_owned());
     }
-    Vouched {
-        provider: oidc.provider,
-        identity,
-        email: Some(email).filter(|email| is_vouched && !email.is_empty()),
-        first_name,
-        last_name,
-    }
+    // Whose addresses of a domain Google itself hands out says so; others have only shown once that they get mail there.
+    let hosted = text(token, "hd").to_ascii_lowercase();
+    Vouched::new(identity, Some(&*email).filter(|_| is_vouched), (&first_name, &last_name), |address| {
+        is_own || address.domain() == hosted
+    })
 }
 
 /// A claim that is true or false; some providers write it as a text.

@@ -7,7 +7,7 @@ use domain::{
     once::{OneTime, OneTimeToken, Purpose},
     password::Password,
     role,
-    sso::{Link, Pending},
+    sso::Pending,
     tenant::{DEFAULT_PROJECT, OrgName, Project},
     user::LoginMode,
 };
@@ -15,7 +15,7 @@ use store::{CreateTenantRefused, Founding, LinkProof, Proof, StoreError};
 
 use super::{
     SsoFailure,
-    admission::{check_room, linked, refused, users_of},
+    admission::{check_memberships, check_room, link_of, linked, refused, users_of, void},
     browser::Browser,
     failure::is_over,
 };
@@ -23,7 +23,7 @@ use crate::{
     ApiError, App, Signer,
     audit::Trail,
     http::{Request, Response},
-    person, sign_in, wire,
+    mail, person, sign_in, wire,
 };
 
 /// A person who has something to say, and the token that stands for them.
@@ -71,6 +71,10 @@ impl Visitor {
         request: &Request,
         org: &OrgName,
     ) -> Result<Response, ApiError> {
+        // Whoever has come for one organization has nothing to choose.
+        if self.pending.tenant.is_some() {
+            return Err(SsoFailure::State.into());
+        }
         let users = users_of(app, &self.pending.vouched).await?;
         let found = users.into_iter().find(|(tenant, _)| tenant.org_name == *org);
         let (tenant, user) = found.ok_or(SsoFailure::NoAccount)?;
@@ -87,7 +91,7 @@ impl Visitor {
         password: Password,
     ) -> Result<Response, ApiError> {
         let vouched = &self.pending.vouched;
-        let tenant = self.tenant(app).await?.filter(|tenant| tenant.offers(vouched.provider));
+        let tenant = self.tenant(app).await?.filter(|tenant| tenant.offers(vouched.provider()));
         let tenant = tenant.ok_or(SsoFailure::NotOffered)?;
         let address = vouched.address().ok_or(SsoFailure::NotVerified)?;
         let person = person::check_password(app, request, &address, Some(&tenant.org_name), password).await?;
@@ -104,7 +108,9 @@ impl Visitor {
         let record = [trail.record(Action::Update, Resource::user(&user), "Identity linked", content)];
         let hash = person.password_hash.as_deref().unwrap_or_default();
         let proof = LinkProof::Password { address: address.canonical(), hash, used: &self.once };
-        refused(app.store.on_record(&record).link(&self.link_to(app, &user), &user, proof).await)?;
+        let link = link_of(app, vouched, &user);
+        let mail = mail::outgoing(app, &address, mail::identity_linked(app, tenant.org_name.as_str(), &link))?;
+        refused(app.store.on_record(&record).link(&link, &user, proof, &mail).await)?;
         self.sign_in(app, signer, request, (&tenant, &user)).await
     }
 
@@ -127,7 +133,7 @@ impl Visitor {
         let mut tenant = Tenant::new(TenantUid::from_bytes(app.entropy.uid()), OrgName::parse(org)?);
         // Or they could never come back.
         tenant.social_logins.is_enabled = true;
-        tenant.social_logins.names = vec![vouched.provider.as_str().to_owned()];
+        tenant.social_logins.names = vec![vouched.provider().as_str().to_owned()];
         let admin = User {
             uid: UserUid::from_bytes(app.entropy.uid()),
             tenant: tenant.uid,
@@ -143,33 +149,19 @@ impl Visitor {
             sign_outs: 0,
         };
         let person = app.store.person(address.canonical()).await?;
-        if person.accepted().count() >= person::MAX_MEMBERSHIPS {
-            return Err(ApiError::TooManyMemberships(person::MAX_MEMBERSHIPS));
-        }
+        check_memberships(&person)?;
         let project = Project { uid: ProjectUid::from_bytes(app.entropy.uid()), name: DEFAULT_PROJECT.to_owned() };
-        let trail = Trail::of_user(app, request, &admin, Means::Sso { provider: vouched.provider });
+        let trail = Trail::of_user(app, request, &admin, Means::Sso { provider: vouched.provider() });
         let content =
-            format!("Organization {} signed up by {}, by {}", tenant.org_name, admin.email, vouched.provider.label());
+            format!("Organization {} signed up by {}, by {}", tenant.org_name, admin.email, vouched.provider().label());
         let record = [trail.record(Action::Create, Resource::tenant(&tenant), "Organization created", content)];
-        let link = self.link_to(app, &admin);
-        let founding = Founding::ByIdentity { link: &link, used: &self.once };
+        let link = link_of(app, vouched, &admin);
+        let founding = Founding::ByIdentity { link: &link, used: &self.once, void: void(&person) };
         match app.store.on_record(&record).create_tenant(&tenant, &project, &admin, founding).await {
             Ok(()) => self.sign_in(app, signer, request, (&tenant, &admin)).await,
             Err(CreateTenantRefused::NameTaken) => Err(ApiError::OrgNameTaken),
             Err(CreateTenantRefused::Store(StoreError::Conflict)) => Err(SsoFailure::State.into()),
             Err(CreateTenantRefused::Store(error)) => Err(error.into()),
-        }
-    }
-
-    fn link_to(&self, app: &App, user: &User) -> Link {
-        let vouched = &self.pending.vouched;
-        Link {
-            tenant: user.tenant,
-            user: user.uid,
-            provider: vouched.provider,
-            identity: vouched.identity.clone(),
-            email: vouched.email.clone().unwrap_or_default(),
-            created_at: app.clock.now(),
         }
     }
 
@@ -185,8 +177,7 @@ impl Visitor {
         user: (&Tenant, &User),
     ) -> Result<Response, ApiError> {
         let vouched = &self.pending.vouched;
-        let proof = Proof::Identity { provider: vouched.provider, identity: &vouched.identity };
-        match sign_in::answer(app, signer, request, user, proof).await {
+        match sign_in::answer(app, signer, request, user, Proof::Identity(&vouched.identity)).await {
             Err(ApiError::InvalidCredentials) => Err(SsoFailure::NoAccount.into()),
             answer => answer,
         }

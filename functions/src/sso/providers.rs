@@ -3,9 +3,10 @@
 use std::fmt;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use domain::{Tenant, settings::ClaimNames, sso::Provider};
+use domain::{Tenant, TenantUid, settings::ClaimNames, sso::Provider};
 use zeroize::Zeroizing;
 
+use super::SsoFailure;
 use crate::{ApiError, App, app::optional, signing::Sealer};
 
 /// What an installation has for all of its tenants.
@@ -100,10 +101,14 @@ impl Social {
 /// An `OpenID` Connect provider, with what it takes to ask it.
 pub(super) struct Oidc {
     pub(super) provider: Provider,
+    /// The tenant whose provider it is.
+    pub(super) realm: Option<TenantUid>,
     pub(super) issuer: String,
     pub(super) client: Registration,
     /// What we ask for.
     pub(super) scopes: Vec<String>,
+    /// Whether they are one text, for providers that do not keep to the standard.
+    pub(super) has_joined_scopes: bool,
     /// The certificate that vouches for it, in PEM; empty for the usual ones.
     pub(super) authority: Vec<u8>,
     /// Which claims tell what.
@@ -121,25 +126,30 @@ pub(super) enum Chosen {
 impl Chosen {
     /// The provider that serves a tenant, or all of them.
     ///
+    /// - `sealer`: opens the secret that is shared with it, where that is needed.
+    ///
     /// # Errors
     ///
-    /// [`ApiError::NotFound`] if it does not.
+    /// [`SsoFailure::NotOffered`] if it does not.
     pub(super) async fn of(
         app: &App,
-        sealer: &Sealer,
+        sealer: Option<&Sealer>,
         provider: Provider,
         tenant: Option<&Tenant>,
     ) -> Result<Self, ApiError> {
         if tenant.is_some_and(|tenant| !tenant.offers(provider)) {
-            return Err(ApiError::NotFound);
+            return Err(SsoFailure::NotOffered.into());
         }
+        let not_offered = || ApiError::from(SsoFailure::NotOffered);
         let social = &app.settings.social;
         match provider {
-            Provider::Github => social.github.clone().map(Self::Github).ok_or(ApiError::NotFound),
+            Provider::Github => social.github.clone().map(Self::Github).ok_or_else(not_offered),
             Provider::Google => {
-                let google = social.google.clone().ok_or(ApiError::NotFound)?;
+                let google = social.google.clone().ok_or_else(not_offered)?;
                 Ok(Self::Oidc(Box::new(Oidc {
                     provider,
+                    realm: None,
+                    has_joined_scopes: false,
                     issuer: google.issuer,
                     client: google.client,
                     scopes: ["openid", "email", "profile"].map(ToOwned::to_owned).into(),
@@ -149,7 +159,7 @@ impl Chosen {
                 })))
             }
             Provider::Oidc => {
-                let tenant = tenant.ok_or(ApiError::NotFound)?;
+                let tenant = tenant.ok_or_else(not_offered)?;
                 Ok(Self::Oidc(Box::new(of_tenant(sealer, tenant).await?)))
             }
         }
@@ -177,25 +187,33 @@ pub(crate) fn secret_name(tenant: &Tenant) -> String {
     format!("oidc-client-secret-{}", tenant.uid)
 }
 
-async fn of_tenant(sealer: &Sealer, tenant: &Tenant) -> Result<Oidc, ApiError> {
+async fn of_tenant(sealer: Option<&Sealer>, tenant: &Tenant) -> Result<Oidc, ApiError> {
     let broken = |what: &str| ApiError::Internal(format!("the stored {what} is none").into());
     let named = &tenant.oidc;
-    let secret = if named.sealed_client_secret.is_empty() {
-        None
-    } else {
-        let bytes = STANDARD.decode(&named.sealed_client_secret).map_err(|_| broken("secret"))?;
-        let opened = sealer.open(&secret_name(tenant), &bytes).await?;
-        Some(Secret::new(String::from_utf8(opened).map_err(|_| broken("secret"))?))
+    let secret = match sealer {
+        _ if named.sealed_client_secret.is_empty() => None,
+        None => None,
+        Some(sealer) => {
+            let bytes = STANDARD.decode(&named.sealed_client_secret).map_err(|_| broken("secret"))?;
+            let opened = sealer.open(&secret_name(tenant), &bytes).await?;
+            Some(Secret::new(String::from_utf8(opened).map_err(|_| broken("secret"))?))
+        }
     };
-    let scopes: Vec<String> = named.scopes.iter().filter(|scope| !scope.is_empty()).cloned().collect();
-    let scopes = match (scopes.is_empty(), named.scopes_delimiter.trim()) {
-        (true, _) => ["openid", "email", "profile"].map(ToOwned::to_owned).into(),
-        (false, "") => scopes,
-        // For providers that do not keep to the standard.
-        (false, delimiter) => vec![scopes.join(delimiter)],
-    };
+    let mut scopes: Vec<String> = named.scopes.iter().filter(|scope| !scope.is_empty()).cloned().collect();
+    if scopes.is_empty() {
+        scopes = ["openid", "email", "profile"].map(ToOwned::to_owned).into();
+    } else if !scopes.iter().any(|scope| scope == "openid") {
+        scopes.insert(0, "openid".to_owned());
+    }
+    let delimiter = named.scopes_delimiter.trim();
+    let has_joined_scopes = !delimiter.is_empty();
+    if has_joined_scopes {
+        scopes = vec![scopes.join(delimiter)];
+    }
     Ok(Oidc {
         provider: Provider::Oidc,
+        realm: Some(tenant.uid),
+        has_joined_scopes,
         issuer: named.issuer_url.clone(),
         client: Registration { id: named.client_id.clone(), secret },
         scopes,

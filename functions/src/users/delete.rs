@@ -40,11 +40,18 @@ pub(super) async fn handle(app: &App, request: Request) -> Result<Response, ApiE
             }
         }
         let person = app.store.person(address.canonical()).await?;
-        let links = app.store.links_of_user(user.uid).await?;
+        for link in app.store.links_of_user(user.uid).await? {
+            let content = format!("{} is no longer known by {}", user.name(), link.identity.provider.label());
+            let record = [trail.record_about(user.uid, Action::Update, resource(), "Identity unlinked", content)];
+            match app.store.on_record(&record).unlink(&link, None).await {
+                Ok(()) | Err(StoreError::Conflict) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
         let login = person.password_hash.as_deref().filter(|_| person.memberships.len() <= 1);
         let content = format!("{} ({}) deleted", user.name(), user.email);
         let record = [trail.record(Action::Delete, resource(), "User deleted", content)];
-        match app.store.on_record(&record).delete_user(&disabled, login, &links).await {
+        match app.store.on_record(&record).delete_user(&disabled, login).await {
             Ok(()) => return Ok(audit::stated(http::no_content(), &record[0])),
             // A key came to be in between.
             Err(ChangeUserRefused::Store(StoreError::Conflict)) => {}

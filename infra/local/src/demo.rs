@@ -80,6 +80,7 @@ async fn new_password(store: &Store, entropy: &Entropy, tenant: &Tenant, user: &
         address: &user.email,
         email: &user.email,
         hash: &hash,
+        is_by_admin: false,
         hash_before: None,
         users: &[],
         used: None,

@@ -91,6 +91,8 @@ pub enum Purpose {
         wish: Wish,
         /// The page to go on to.
         next: String,
+        /// The digest of the cookie of the browser that it is for; absent where the wish itself names a session.
+        browser: Option<String>,
     },
 }
 

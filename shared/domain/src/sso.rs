@@ -41,6 +41,14 @@ impl Provider {
         }
     }
 
+    /// What people call it where they are to go there.
+    pub const fn shown(self) -> &'static str {
+        match self {
+            Self::Oidc => "your identity provider",
+            social => social.label(),
+        }
+    }
+
     /// What people call it.
     pub const fn label(self) -> &'static str {
         match self {
@@ -56,9 +64,17 @@ impl Provider {
     }
 }
 
-/// Whom a provider means: the same two texts are the same person for ever.
+/// Whom a provider means: the same issuer and subject are the same person for ever.
+///
+/// What the provider of one tenant says counts in that tenant alone, even where another tenant has named the same issuer:
+/// whoever names it could be anybody.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
+    /// By which way in.
+    pub provider: Provider,
+    /// The tenant whose provider it is; absent for those of the whole installation.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub realm: Option<TenantUid>,
     /// Who says so.
     pub issuer: String,
     /// What it calls the person.
@@ -66,10 +82,12 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// By what the table finds it: SHA-256 in hexadecimal, of both with the length of the first, so that no two pairs
-    /// read alike.
+    /// By what the table finds it: SHA-256 in hexadecimal, of all parts with the length of the issuer, so that no two
+    /// identities read alike.
     pub fn digest(&self) -> String {
-        let text = format!("{}\n{}\n{}", self.issuer.len(), self.issuer, self.subject);
+        let realm = self.realm.map(|realm| realm.to_string()).unwrap_or_default();
+        let (provider, length) = (self.provider.as_str(), self.issuer.len());
+        let text = format!("{provider}\n{realm}\n{length}\n{}\n{}", self.issuer, self.subject);
         hex::encode(digest(&SHA256, text.as_bytes()))
     }
 }
@@ -77,12 +95,13 @@ impl Identity {
 /// What a provider says of a person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Vouched {
-    /// Who says it.
-    pub provider: Provider,
     /// Of whom.
     pub identity: Identity,
-    /// The address, if the provider says that it is the person's: one that it does not stand for is left out.
+    /// The address as mail could be sent to it, if the provider says that it is the person's: one that it does not stand
+    /// for is left out.
     pub email: Option<String>,
+    /// Whether the provider decides who has addresses of this domain at this moment. Others have looked once.
+    pub is_authority: bool,
     /// Given name; empty if unknown.
     pub first_name: String,
     /// Family name; empty if unknown.
@@ -90,6 +109,30 @@ pub struct Vouched {
 }
 
 impl Vouched {
+    /// What a provider says, as far as it may be kept: an address that is one, names that look like names.
+    ///
+    /// - `is_authority`: of the domain of that address.
+    pub fn new(
+        identity: Identity,
+        email: Option<&str>,
+        (first_name, last_name): (&str, &str),
+        is_authority: impl Fn(&EmailAddress) -> bool,
+    ) -> Self {
+        let address = email.and_then(|email| EmailAddress::parse(email).ok());
+        Self {
+            identity,
+            is_authority: address.as_ref().is_some_and(is_authority),
+            email: address.map(|address| address.typed().to_owned()),
+            first_name: shown_name(first_name),
+            last_name: shown_name(last_name),
+        }
+    }
+
+    /// By which way in.
+    pub const fn provider(&self) -> Provider {
+        self.identity.provider
+    }
+
     /// The address, if there is one that mail could be sent to.
     pub fn address(&self) -> Option<EmailAddress> {
         self.email.as_deref().and_then(|email| EmailAddress::parse(email).ok())
@@ -97,8 +140,7 @@ impl Vouched {
 
     /// Given and family name of a user: what is not known is taken from the address, since nobody is nameless.
     pub fn names(&self, address: &EmailAddress) -> (String, String) {
-        let first = shown_name(&self.first_name);
-        let last = shown_name(&self.last_name);
+        let (first, last) = (self.first_name.clone(), self.last_name.clone());
         if !first.is_empty() || !last.is_empty() {
             return match (first.is_empty(), last.is_empty()) {
                 (true, _) => (last.clone(), last),
@@ -124,6 +166,11 @@ pub fn shown_name(name: &str) -> String {
     words.join(" ").chars().take(MAX_NAME_CHARS).collect::<String>().trim_end().to_owned()
 }
 
+/// Given and family name in a whole one.
+pub fn names_in(name: &str) -> (&str, &str) {
+    name.trim().split_once(' ').unwrap_or((name.trim(), ""))
+}
+
 fn capitalized(word: &str) -> String {
     let mut chars = word.chars();
     let first = chars.next().map(|char| char.to_uppercase().to_string()).unwrap_or_default();
@@ -137,9 +184,7 @@ pub struct Link {
     pub tenant: TenantUid,
     /// The user.
     pub user: UserUid,
-    /// Who vouches.
-    pub provider: Provider,
-    /// For whom.
+    /// By whom they are known.
     pub identity: Identity,
     /// The address that the provider had when it was linked, for the person to recognise it.
     pub email: String,
@@ -234,25 +279,40 @@ pub struct Pending {
 mod tests {
     use super::*;
 
+    fn identity(issuer: &str, subject: &str) -> Identity {
+        let (issuer, subject) = (issuer.to_owned(), subject.to_owned());
+        Identity { provider: Provider::Google, realm: None, issuer, subject }
+    }
+
     fn vouched(first_name: &str, last_name: &str) -> Vouched {
-        Vouched {
-            provider: Provider::Google,
-            identity: Identity { issuer: "https://id.example".to_owned(), subject: "7".to_owned() },
-            email: None,
-            first_name: first_name.to_owned(),
-            last_name: last_name.to_owned(),
-        }
+        Vouched::new(identity("https://id.example", "7"), None, (first_name, last_name), |_| true)
     }
 
     #[test]
     fn no_two_identities_read_alike() {
-        let digest =
-            |issuer: &str, subject: &str| Identity { issuer: issuer.to_owned(), subject: subject.to_owned() }.digest();
+        let digest = |issuer: &str, subject: &str| identity(issuer, subject).digest();
         assert_eq!(digest("https://a", "1"), digest("https://a", "1"));
         let others =
             [("https://a", "2"), ("https://a/", "1"), ("https://a\n1", ""), ("https://", "a1"), ("", "https://a1")];
         for (issuer, subject) in others {
             assert_ne!(digest(issuer, subject), digest("https://a", "1"), "{issuer:?} {subject:?}");
+        }
+        let google = identity("https://a", "1");
+        let of = |provider, realm: Option<u8>| {
+            let realm = realm.map(|byte| TenantUid::from_bytes([byte; 12]));
+            Identity { provider, realm, ..google.clone() }.digest()
+        };
+        let all = [of(Provider::Google, None), of(Provider::Oidc, Some(1)), of(Provider::Oidc, Some(2))];
+        assert!(all[0] != all[1] && all[1] != all[2] && all[0] != all[2], "each organization's provider is its own");
+    }
+
+    #[test]
+    fn what_is_no_address_is_not_kept_and_nobody_is_an_authority_on_it() {
+        let of = |email| Vouched::new(identity("a", "b"), email, ("", ""), |address| address.domain() == "a.example");
+        assert_eq!(of(Some("x@a.example")).email.as_deref(), Some("x@a.example"));
+        assert!(of(Some("x@a.example")).is_authority && !of(Some("x@b.example")).is_authority);
+        for email in [None, Some(""), Some("x"), Some("x@a.example\nBcc: y")] {
+            assert_eq!((of(email).email, of(email).is_authority), (None, false));
         }
     }
 

@@ -445,9 +445,7 @@ pub(crate) fn session(item: Item) -> Result<Session, StoreError> {
 struct LinkRow {
     tenant: TenantUid,
     user: UserUid,
-    provider: Provider,
-    issuer: String,
-    subject: String,
+    identity: Identity,
     email: String,
     created_at: i64,
 }
@@ -457,9 +455,7 @@ pub(crate) fn of_link(link: &Link) -> Result<[Item; 2], StoreError> {
     let row = LinkRow {
         tenant: link.tenant,
         user: link.user,
-        provider: link.provider,
-        issuer: link.identity.issuer.clone(),
-        subject: link.identity.subject.clone(),
+        identity: link.identity.clone(),
         email: link.email.clone(),
         created_at: link.created_at.millis(),
     };
@@ -472,8 +468,7 @@ pub(crate) fn link(item: Item) -> Result<Link, StoreError> {
     Ok(Link {
         tenant: row.tenant,
         user: row.user,
-        provider: row.provider,
-        identity: Identity { issuer: row.issuer, subject: row.subject },
+        identity: row.identity,
         email: row.email,
         created_at: Timestamp::from_millis(row.created_at),
     })

@@ -90,6 +90,11 @@ pub(crate) fn domain(name: &str) -> ItemKey {
     ItemKey::new(format!("{DOMAIN_PREFIX}{name}"), "DOMAIN")
 }
 
+/// That somebody of this address was a user of the tenant and was deleted.
+pub(crate) fn former(tenant: TenantUid, address: &str) -> ItemKey {
+    ItemKey::new(tenant_partition(tenant), format!("FORMER#{address}"))
+}
+
 /// What identifies a person at a provider, with the users that it means, one in each tenant.
 pub(crate) fn link_partition(identity: &str) -> String {
     format!("LINK#{identity}")

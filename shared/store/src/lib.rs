@@ -31,7 +31,7 @@ pub use signing_keys::SigningKeyRecord;
 pub use sso::{DomainHolder, LinkProof, LinkRefused, ProveDomainRefused};
 pub use sweeps::{ExpiringKey, ExpiringPage};
 pub use tenants::{CreateTenantRefused, Founding, ReplaceSettingsRefused};
-pub use users::{ChangeUserRefused, CreateUserRefused, INVITATION};
+pub use users::{CameBy, ChangeUserRefused, CreateUserRefused, INVITATION};
 
 use std::{fmt, sync::Arc};
 

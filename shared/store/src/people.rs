@@ -10,7 +10,7 @@ use domain::{
     login::Attempts,
     once::OneTime,
     session::{Device, Session},
-    sso::{Identity, Provider},
+    sso::Identity,
     tenant::OrgName,
 };
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,8 @@ pub struct Person {
     /// The address as the person typed it when the first link to it was followed: mails go there, however anybody else
     /// spells it.
     pub email: Option<String>,
+    /// Whether somebody else has set it, who may know it still.
+    pub is_password_of_admin: bool,
     /// Attempts at the password.
     pub attempts: Attempts,
     /// The tenants that the person belongs to, in the order of their names.
@@ -85,6 +87,8 @@ struct LoginRow {
     password_hash: String,
     changed_at: i64,
     email: Option<String>,
+    #[serde(default)]
+    by_admin: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -107,6 +111,7 @@ impl Store {
                     let row: LoginRow = item::read(found)?;
                     person.password_hash = Some(row.password_hash);
                     person.email = row.email;
+                    person.is_password_of_admin = row.by_admin;
                     person.password_changed_at = Some(Timestamp::from_millis(row.changed_at));
                 }
                 Some(keys::ATTEMPTS) => {
@@ -408,12 +413,12 @@ impl Recorded<'_> {
                 // A change of the password in between signs out the user of the old session, not of the new one.
                 if source.uid != user.uid {
                     writes.push(self.check_sign_outs(source));
-                    // In the other organization the same identity must be theirs too.
-                    writes.extend(sso::identity_of(&session.method).map(|identity| self.check_link(identity, user)));
                 }
+                // Here, or in the other organization, the identity must still be theirs.
+                writes.extend(sso::identity_of(&session.method).map(|identity| self.check_link(identity, user)));
                 writes.push(self.end_living(before.uid, session.created_at));
             }
-            Proof::Identity { .. } => {
+            Proof::Identity(_) => {
                 writes.extend(sso::identity_of(&session.method).map(|identity| self.check_link(identity, user)));
             }
         }
@@ -437,7 +442,7 @@ impl Recorded<'_> {
     ///
     /// - `next`: with one sign-out more than `user` has.
     /// - `before`: the one that asked, and `user` whose it is, both as they were read when it was let in.
-    /// - `users`: all users of the person.
+    /// - `users`: the users of the person whose sessions end, `user` among them.
     ///
     /// # Errors
     ///
@@ -456,6 +461,7 @@ impl Recorded<'_> {
             self.put_new(item::of_device(next, device)),
             self.end_living(before.uid, now),
         ];
+        writes.extend(sso::identity_of(&next.method).map(|identity| self.check_link(identity, user)));
         for uid in users {
             let mut change = self.sign_out(*uid);
             if *uid == user.uid {
@@ -491,6 +497,7 @@ impl Recorded<'_> {
         login.insert("password_hash".to_owned(), text(new.hash));
         login.insert("changed_at".to_owned(), number(now.millis()));
         login.insert("email".to_owned(), text(new.email));
+        login.insert("by_admin".to_owned(), AttributeValue::Bool(new.is_by_admin));
         let put = Put::builder().table_name(&self.tables.tenants).set_item(Some(login));
         // Whoever comes into an organization sets the password, so what was read of memberships still holds too.
         let put = match new.hash_before {
@@ -539,12 +546,7 @@ pub enum Proof<'a> {
         user: &'a User,
     },
     /// By an identity that a provider has vouched for, and that is linked to the user.
-    Identity {
-        /// Who vouched.
-        provider: Provider,
-        /// For whom.
-        identity: &'a Identity,
-    },
+    Identity(&'a Identity),
 }
 
 /// A password that is to be set.
@@ -556,6 +558,8 @@ pub struct NewPassword<'a> {
     pub hash: &'a str,
     /// The address as it was typed.
     pub email: &'a str,
+    /// Whether somebody else sets it.
+    pub is_by_admin: bool,
     /// The hash of the old one, as it was read.
     pub hash_before: Option<&'a str>,
     /// The users whose sessions end.

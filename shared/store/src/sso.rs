@@ -9,7 +9,7 @@ use domain::{
 };
 
 use crate::{
-    Membership, Recorded, Store, StoreError,
+    Membership, OutgoingMail, Recorded, Store, StoreError,
     item::{self, Item},
     keys, number, people, text,
     transaction::Cancelled,
@@ -74,6 +74,15 @@ impl Store {
         self.get(&keys::link(identity, tenant)).await?.map(item::link).transpose()
     }
 
+    /// Whether somebody of this address was a user of the tenant and was deleted, and not asked in since.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`].
+    pub async fn has_left(&self, tenant: TenantUid, address: &str) -> Result<bool, StoreError> {
+        Ok(self.get(&keys::former(tenant, address)).await?.is_some())
+    }
+
     /// The users of this identity in all tenants.
     ///
     /// # Errors
@@ -121,7 +130,7 @@ impl Store {
         Ok([self.put_new(by_identity), self.put_new(by_user)])
     }
 
-    pub(crate) fn delete_link(&self, link: &Link) -> [TransactWriteItem; 2] {
+    fn delete_link(&self, link: &Link) -> [TransactWriteItem; 2] {
         let identity = link.identity.digest();
         let delete = Delete::builder()
             .table_name(&self.tables.tenants)
@@ -147,32 +156,74 @@ impl Store {
         TransactWriteItem::builder().condition_check(check.build().expect("table, key and condition are set")).build()
     }
 
-    fn hold_domain(&self, tenant: TenantUid, domain: &str, now: Timestamp) -> TransactWriteItem {
+    /// - `instead_of`: a tenant that had proven it and cannot any more.
+    fn hold_domain(
+        &self,
+        tenant: TenantUid,
+        domain: &str,
+        instead_of: Option<TenantUid>,
+        now: Timestamp,
+    ) -> TransactWriteItem {
         let mut held = keys::domain(domain).item();
         held.insert("tenant".to_owned(), text(tenant));
         held.insert("proven_at".to_owned(), number(now.millis()));
         let put = Put::builder()
             .table_name(&self.tables.tenants)
             .set_item(Some(held))
-            .condition_expression("attribute_not_exists(pk) OR #tenant = :tenant OR attribute_not_exists(#proven)")
+            .condition_expression(
+                "attribute_not_exists(pk) OR #tenant IN (:tenant, :before) OR attribute_not_exists(#proven)",
+            )
             .expression_attribute_names("#tenant", "tenant")
             .expression_attribute_names("#proven", "proven_at")
-            .expression_attribute_values(":tenant", text(tenant));
+            .expression_attribute_values(":tenant", text(tenant))
+            .expression_attribute_values(":before", text(instead_of.unwrap_or(tenant)));
         TransactWriteItem::builder().put(put.build().expect("table and item are set")).build()
+    }
+
+    /// That a tenant still has a domain among its own.
+    fn check_domain(&self, tenant: TenantUid, domain: &str) -> TransactWriteItem {
+        let check = ConditionCheck::builder()
+            .table_name(&self.tables.tenants)
+            .set_key(Some(keys::settings(tenant).item()))
+            .condition_expression("contains(#domains, :domain)")
+            .expression_attribute_names("#domains", "domains")
+            .expression_attribute_values(":domain", text(domain));
+        TransactWriteItem::builder().condition_check(check.build().expect("table, key and condition are set")).build()
+    }
+
+    /// Takes away a password that somebody else has set, who has no say where the person comes in now.
+    ///
+    /// - `hash`: of that password, as it was read.
+    pub(crate) fn void_login(&self, address: &str, hash: &str) -> TransactWriteItem {
+        let delete = Delete::builder()
+            .table_name(&self.tables.tenants)
+            .set_key(Some(keys::login(address).item()))
+            .condition_expression("#hash = :hash")
+            .expression_attribute_names("#hash", "password_hash")
+            .expression_attribute_values(":hash", text(hash));
+        TransactWriteItem::builder().delete(delete.build().expect("table and key are set")).build()
     }
 }
 
 impl Recorded<'_> {
     /// Links an identity to a user.
     ///
+    /// - `mail`: tells them so.
     /// - `user`: as it was read when the person was recognised.
     ///
     /// # Errors
     ///
     /// [`LinkRefused::Taken`]; [`StoreError::Conflict`] if the proof no longer holds, or the user was changed meanwhile.
-    pub async fn link(&self, link: &Link, user: &User, proof: LinkProof<'_>) -> Result<(), LinkRefused> {
+    pub async fn link(
+        &self,
+        link: &Link,
+        user: &User,
+        proof: LinkProof<'_>,
+        mail: &OutgoingMail,
+    ) -> Result<(), LinkRefused> {
         let mut writes = Vec::from(self.put_link(link)?);
         writes.push(self.check_active(user));
+        writes.push(self.put_new(item::of_mail(mail)?));
         if let LinkProof::Password { address, hash, used } = proof {
             writes.push(self.check_password_hash(address, hash));
             writes.push(self.delete_if(&keys::once(&used.digest), "attribute_exists(pk)"));
@@ -186,15 +237,22 @@ impl Recorded<'_> {
 
     /// Takes an identity from its user.
     ///
+    /// - `mail`: tells them so.
+    ///
     /// # Errors
     ///
     /// [`StoreError::Conflict`] if it is no longer theirs.
-    pub async fn unlink(&self, link: &Link) -> Result<(), StoreError> {
-        Ok(self.transact(self.delete_link(link).into()).await?)
+    pub async fn unlink(&self, link: &Link, mail: Option<&OutgoingMail>) -> Result<(), StoreError> {
+        let mut writes = Vec::from(self.delete_link(link));
+        if let Some(mail) = mail {
+            writes.push(self.put_new(item::of_mail(mail)?));
+        }
+        Ok(self.transact(writes).await?)
     }
 
     /// Makes an invited user active whom a provider has vouched for, and links the identity.
     ///
+    /// - `void`: the hash of a password that goes, since somebody else has set it.
     /// - `once`: the one-time token that it rests upon, which is used up.
     ///
     /// # Errors
@@ -205,6 +263,7 @@ impl Recorded<'_> {
         link: &Link,
         (user, membership): (&User, &Membership),
         address: &str,
+        void: Option<&str>,
         once: Option<&OneTime>,
     ) -> Result<(), LinkRefused> {
         let mut writes = Vec::from(self.put_link(link)?);
@@ -212,6 +271,7 @@ impl Recorded<'_> {
         writes.push(self.confirm_organization(membership));
         let accepted = Membership { is_accepted: true, ..membership.clone() };
         writes.push(self.put_any(people::of_membership(address, &accepted)?));
+        writes.extend(void.map(|hash| self.void_login(address, hash)));
         writes.extend(once.map(|once| self.delete_if(&keys::once(&once.digest), "attribute_exists(pk)")));
         match self.transact(writes).await {
             Ok(()) => Ok(()),
@@ -223,6 +283,8 @@ impl Recorded<'_> {
     /// Notes that a domain is proven to be a tenant's, and that the tenant has it. Whoever has only said so before loses
     /// it.
     ///
+    /// - `instead_of`: a tenant that had proven it and cannot any more.
+    ///
     /// # Errors
     ///
     /// [`ProveDomainRefused::Taken`]; [`StoreError::Conflict`] if the settings changed since they were read.
@@ -231,10 +293,11 @@ impl Recorded<'_> {
         before: &Tenant,
         after: &Tenant,
         domain: &str,
+        instead_of: Option<TenantUid>,
         now: Timestamp,
     ) -> Result<(), ProveDomainRefused> {
-        let mut writes = vec![self.hold_domain(after.uid, domain, now)];
-        writes.extend(self.change_settings(before, after)?);
+        let mut writes = vec![self.hold_domain(after.uid, domain, instead_of, now)];
+        writes.push(self.change_settings(before, after)?.unwrap_or_else(|| self.check_domain(after.uid, domain)));
         match self.transact(writes).await {
             Ok(()) => Ok(()),
             Err(Cancelled::Condition { at: 0, .. }) => Err(ProveDomainRefused::Taken),

@@ -44,6 +44,8 @@ pub enum Founding<'a> {
         link: &'a Link,
         /// The one-time token that stood for it, which is used up.
         used: &'a OneTime,
+        /// The hash of a password that goes, since somebody else has set it.
+        void: Option<&'a str>,
     },
 }
 
@@ -225,7 +227,8 @@ impl Recorded<'_> {
             self.put_new(user.index),
             self.put_new(people::of_membership(address.canonical(), &membership)?),
         ]);
-        if let Founding::ByIdentity { link, used } = founding {
+        if let Founding::ByIdentity { link, used, void } = founding {
+            writes.extend(void.map(|hash| self.void_login(address.canonical(), hash)));
             writes.extend(self.put_link(link)?);
             writes.push(self.delete_if(&keys::once(&used.digest), "attribute_exists(pk)"));
         }

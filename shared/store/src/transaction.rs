@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::{
     operation::transact_write_items::TransactWriteItemsError,
-    types::{AttributeValue, CancellationReason, Delete, Put, TransactWriteItem, Update},
+    types::{AttributeValue, CancellationReason, ConditionCheck, Delete, Put, TransactWriteItem, Update},
 };
 
 use domain::TenantUid;
@@ -123,6 +123,15 @@ impl Store {
             .expression_attribute_names("#tenant", "tenant")
             .expression_attribute_values(":tenant", text(tenant));
         TransactWriteItem::builder().put(put.build().expect("table and item are set")).build()
+    }
+
+    /// That there is no such item.
+    pub(crate) fn check_absent(&self, key: &ItemKey) -> TransactWriteItem {
+        let check = ConditionCheck::builder()
+            .table_name(&self.tables.tenants)
+            .set_key(Some(key.item()))
+            .condition_expression("attribute_not_exists(pk)");
+        TransactWriteItem::builder().condition_check(check.build().expect("table, key and condition are set")).build()
     }
 
     /// Deletes an item that no other tenant holds.

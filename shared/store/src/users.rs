@@ -28,6 +28,17 @@ pub enum CreateUserRefused {
     Store(#[from] StoreError),
 }
 
+/// By what somebody comes whom nobody has invited.
+#[derive(Debug, Clone, Copy)]
+pub struct CameBy<'a> {
+    /// The identity.
+    pub link: &'a Link,
+    /// The hash of a password that goes, since somebody else has set it.
+    pub void: Option<&'a str>,
+    /// Whether the provider decides who has the address; otherwise nobody comes who was deleted.
+    pub is_authority: bool,
+}
+
 /// Items of one batched read.
 const BATCH: usize = 100;
 
@@ -91,7 +102,7 @@ impl Recorded<'_> {
     ///
     /// - `invitation`: a one-time token and the mail that carries it, which come to be with the user, and until when the
     ///   address is not to be invited again.
-    /// - `link`: the identity by which they come, where nobody has invited them.
+    /// - `came_by`: the identity by which they come, where nobody has invited them.
     ///
     /// # Errors
     ///
@@ -101,9 +112,9 @@ impl Recorded<'_> {
         user: &User,
         tenant: &Tenant,
         invitation: Option<(&OneTime, &OutgoingMail, Timestamp)>,
-        link: Option<&Link>,
+        came_by: Option<CameBy<'_>>,
     ) -> Result<(), CreateUserRefused> {
-        let items = item::of_user(user)?;
+        let (items, address) = (item::of_user(user)?, canonical(user)?);
         let membership = Membership {
             tenant: tenant.uid,
             org_name: tenant.org_name.clone(),
@@ -111,18 +122,24 @@ impl Recorded<'_> {
             is_accepted: !user.is_pending,
         };
         let mut writes = vec![
-            self.put_new(people::of_membership(&canonical(user)?, &membership)?),
+            self.put_new(people::of_membership(&address, &membership)?),
             self.count_user(user, 1, i32::from(is_active_admin(user)), Some(tenant.limits.user)),
             self.put_new(items.profile),
             self.put_new(items.index),
         ];
         if let Some((once, mail, again_from)) = invitation {
-            writes.push(self.put_mailed(&canonical(user)?, INVITATION, user.created_at, again_from));
+            writes.push(self.put_mailed(&address, INVITATION, user.created_at, again_from));
             writes.push(self.put_new(item::of_once(once)?));
             writes.push(self.put_new(item::of_mail(mail)?));
+            writes.push(self.delete(&keys::former(user.tenant, &address)));
         }
-        if let Some(link) = link {
+        if let Some(CameBy { link, void, is_authority }) = came_by {
             writes.extend(self.put_link(link)?);
+            writes.extend(void.map(|hash| self.void_login(&address, hash)));
+            // Whoever was deleted does not come back by one who has looked at the address once.
+            if !is_authority {
+                writes.push(self.check_absent(&keys::former(user.tenant, &address)));
+            }
         }
         match self.transact(writes).await {
             Ok(()) => Ok(()),
@@ -195,16 +212,15 @@ impl Recorded<'_> {
         }
     }
 
-    /// Removes a disabled user who has no keys any more.
+    /// Removes a disabled user who has no keys and no identities any more, and notes that they have left.
     ///
     /// - `login`: the hash of the person's password if they belong to nothing else, so that it goes too; unless they
     ///   set another one at this moment, to come into another organization.
-    /// - `links`: the identities of the user, at most [`domain::sso::MAX_LINKS`].
     ///
     /// # Errors
     ///
     /// As in [`ChangeUserRefused`]; [`StoreError::Conflict`] if it is active or has keys.
-    pub async fn delete_user(&self, user: &User, login: Option<&str>, links: &[Link]) -> Result<(), ChangeUserRefused> {
+    pub async fn delete_user(&self, user: &User, login: Option<&str>) -> Result<(), ChangeUserRefused> {
         let address = canonical(user)?;
         let profile = Delete::builder()
             .table_name(&self.tables.tenants)
@@ -220,7 +236,7 @@ impl Recorded<'_> {
             self.delete_if(&keys::user_index(user.tenant, user.uid), "attribute_exists(pk)"),
             self.delete_if(&keys::membership(&address, user.tenant), "attribute_exists(pk)"),
         ];
-        writes.extend(links.iter().flat_map(|link| self.delete_link(link)));
+        writes.push(self.put_any(keys::former(user.tenant, &address).item()));
         if let Some(hash) = login {
             let delete = Delete::builder()
                 .table_name(&self.tables.tenants)

@@ -134,6 +134,7 @@ fn settings() -> Vec<Row> {
         row("PATCH /v1/tenants/{tenantUid}/resourceLimits", Some(json!({ "resources": [] })), forbidden),
         row("GET /v1/tenants/{tenantUid}/oidc/config", None, forbidden),
         row("POST /v1/tenants/{tenantUid}/oidc/config", Some(json!({ "isSsoEnabled": false })), forbidden),
+        row("POST /v1/tenants/{tenantUid}/oidc/config/verify", None, forbidden),
         row("GET /v1/tenants/{tenantUid}/saml/config", None, forbidden),
         row("POST /v1/tenants/{tenantUid}/saml/config", Some(json!({ "isSsoEnabled": false })), forbidden),
     ]

@@ -401,6 +401,7 @@ async fn a_password_that_changed_meanwhile_is_not_overwritten() {
             address: email,
             email,
             hash: "$argon2id$planted",
+            is_by_admin: false,
             hash_before,
             users: &[],
             used: None,

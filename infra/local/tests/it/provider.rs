@@ -125,7 +125,7 @@ impl SigningKey {
         }
     }
 
-    fn jwk(&self, kid: Option<&str>) -> Value {
+    pub(crate) fn jwk(&self, kid: Option<&str>) -> Value {
         let mut jwk = match self {
             Self::Rsa(key) => {
                 let public = ring::rsa::PublicKeyComponents::<Vec<u8>>::from(key.public());
@@ -156,6 +156,10 @@ pub(crate) struct Script {
     pub(crate) in_token: bool,
     /// Changes what it says of itself.
     pub(crate) metadata: Arc<dyn Fn(&mut Value) + Send + Sync>,
+    /// Changes the header of the ID token, before it is signed.
+    pub(crate) header: Arc<dyn Fn(&mut Value) + Send + Sync>,
+    /// Bytes by which a right answer is longer than it need be, by path.
+    pub(crate) padding: BTreeMap<String, usize>,
     /// Changes the claims of the ID token.
     pub(crate) claims: Arc<dyn Fn(&mut Value) + Send + Sync>,
     /// Changes the signed token.
@@ -167,6 +171,8 @@ pub(crate) struct Script {
     /// How long each answer takes.
     pub(crate) delay: Duration,
     codes: BTreeMap<String, Going>,
+    /// What the person of the last token was asked for.
+    scope: String,
     /// What it was asked.
     pub(crate) asked: Vec<String>,
 }
@@ -178,6 +184,7 @@ pub(crate) struct Going {
     pub(crate) nonce: String,
     pub(crate) challenge: String,
     pub(crate) redirect_uri: String,
+    pub(crate) scope: String,
 }
 
 impl Going {
@@ -192,6 +199,7 @@ impl Going {
             nonce: query.get("nonce").cloned().unwrap_or_default(),
             challenge: query["code_challenge"].clone(),
             redirect_uri: query["redirect_uri"].clone(),
+            scope: query["scope"].clone(),
         }
     }
 
@@ -221,12 +229,15 @@ impl Provider {
             person: Map::new(),
             in_token: true,
             metadata: Arc::new(|_| {}),
+            header: Arc::new(|_| {}),
+            padding: BTreeMap::new(),
             claims: Arc::new(|_| {}),
             token: Arc::new(|token| token),
             user_info: Arc::new(|_| {}),
             instead: BTreeMap::new(),
             delay: Duration::ZERO,
             codes: BTreeMap::new(),
+            scope: String::new(),
             asked: Vec::new(),
         }));
         let url: Arc<Mutex<String>> = Arc::default();
@@ -236,7 +247,9 @@ impl Provider {
             async move {
                 let (told, delay) = {
                     let mut script = shared.lock().unwrap();
-                    (script.answer(&issuer, &clock, &asked), script.delay)
+                    let (status, headers, mut body) = script.answer(&issuer, &clock, &asked);
+                    body.insert_str(0, &" ".repeat(script.padding.get(&asked.path).copied().unwrap_or_default()));
+                    ((status, headers, body), script.delay)
                 };
                 tokio::time::sleep(delay).await;
                 told
@@ -297,12 +310,25 @@ impl Script {
                 if asked.authorization != format!("Bearer {ACCESS_TOKEN}") {
                     return (401, Vec::new(), String::new());
                 }
-                let mut claims = Value::Object(self.person.clone());
+                let mut claims = self.of_scope();
                 (self.user_info)(&mut claims);
                 json_of(&claims)
             }
             _ => (404, Vec::new(), String::new()),
         }
+    }
+
+    /// What it says of the person to whoever asked for that.
+    fn of_scope(&self) -> Value {
+        let scopes: Vec<&str> = self.scope.split(' ').collect();
+        assert!(scopes.contains(&"openid"), "{scopes:?}");
+        let is_asked = |name: &str| match name {
+            "email" | "email_verified" => scopes.contains(&"email"),
+            "given_name" | "family_name" | "name" => scopes.contains(&"profile"),
+            _ => true,
+        };
+        let claims = self.person.iter().filter(|(name, _)| is_asked(name));
+        Value::Object(claims.map(|(name, value)| (name.clone(), value.clone())).collect())
     }
 
     fn token(&mut self, issuer: &str, clock: &Clock, asked: &Asked) -> Told {
@@ -312,8 +338,17 @@ impl Script {
         };
         let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
         let basic = format!("Basic {}", STANDARD.encode(format!("{}:{}", encoded(CLIENT), encoded(SECRET))));
+        let mut metadata = json!({});
+        (self.metadata)(&mut metadata);
+        let wants_form = metadata["token_endpoint_auth_methods_supported"] == json!(["client_secret_post"]);
         let by_form = asked.form.get("client_secret").is_some_and(|secret| secret == SECRET);
-        if asked.authorization != basic && !by_form {
+        // One way and not the other, as it says of itself.
+        let is_right = if wants_form {
+            by_form && asked.authorization.is_empty()
+        } else {
+            asked.authorization == basic && !by_form
+        };
+        if !is_right {
             return refused("invalid_client");
         }
         let text = |name: &str| asked.form.get(name).cloned().unwrap_or_default();
@@ -322,13 +357,15 @@ impl Script {
         if challenge != going.challenge || text("redirect_uri") != going.redirect_uri {
             return refused("invalid_grant");
         }
+        self.scope = going.scope;
         let now = clock.now().secs();
         let mut claims = json!({
             "iss": issuer, "aud": CLIENT, "sub": self.person.get("sub"), "iat": now, "exp": now + 300,
             "nonce": going.nonce, "at_hash": b64(&digest(&SHA256, ACCESS_TOKEN.as_bytes()).as_ref()[..16]),
         });
         if self.in_token {
-            claims.as_object_mut().unwrap().extend(self.person.clone());
+            let Value::Object(person) = self.of_scope() else { unreachable!("an object") };
+            claims.as_object_mut().unwrap().extend(person);
         }
         (self.claims)(&mut claims);
         let key = &self.published[self.signs].1;
@@ -336,6 +373,7 @@ impl Script {
         if let Some(kid) = self.kid {
             header["kid"] = json!(kid);
         }
+        (self.header)(&mut header);
         let text = format!("{}.{}", b64(header.to_string()), b64(claims.to_string()));
         let token = format!("{text}.{}", b64(key.sign(&text)));
         let token = (self.token)(token);
