@@ -9,7 +9,7 @@ use store::{Jitter, Store, TableNames};
 use crate::{
     aws,
     dns::Dns,
-    outbound::{Outbound, Outside},
+    outbound::{Outbound, Outside, Reach},
     password_hash::Hasher,
     signing::Verifier,
     sso::Social,
@@ -67,7 +67,7 @@ pub enum SettingsError {
 }
 
 impl App {
-    /// What a function on Lambda has at hand.
+    /// What a function on Lambda has at hand. The DNS is not among it: few need it, and it weighs.
     ///
     /// # Errors
     ///
@@ -84,7 +84,13 @@ impl App {
         let sign_up = optional("SIGN_UP").as_deref() == Some("open");
         // An instance serves one request at a time, so it hashes one password at a time.
         let settings = Settings { public_url, audience, sign_up, social: Social::from_env() };
-        Ok(Self::new(store, Clock::system(), settings, Hasher::new(1), Outside::public()))
+        Ok(Self::new(
+            store,
+            Clock::system(),
+            settings,
+            Hasher::new(1),
+            Outside { reach: Reach::PUBLIC, dns: Dns::absent() },
+        ))
     }
 
     /// What a function has at hand, put together.
@@ -93,6 +99,12 @@ impl App {
     pub fn new(store: Store, clock: Clock, settings: Settings, hasher: Hasher, outside: Outside) -> Self {
         let (entropy, verifier, outbound) = (Entropy::system(), Verifier::default(), Outbound::new(outside.reach));
         Self { store, clock, entropy, settings, verifier, hasher, outbound, dns: outside.dns }
+    }
+
+    /// The same, with the DNS.
+    #[must_use]
+    pub fn with_dns(self, dns: Dns) -> Self {
+        Self { dns, ..self }
     }
 
     /// Who signs tokens here, and for whom.

@@ -62,13 +62,6 @@ pub struct Outside {
     pub dns: Dns,
 }
 
-impl Outside {
-    /// The public internet.
-    pub fn public() -> Self {
-        Self { reach: Reach::PUBLIC, dns: Dns::system() }
-    }
-}
-
 impl fmt::Debug for Reach {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Reach")

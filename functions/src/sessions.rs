@@ -30,9 +30,9 @@ use crate::{
 /// [`ApiError::NotByApiKey`] for whoever has not signed in; [`ApiError::NotFound`] for every other route.
 pub async fn handle(app: &App, signer: &Signer, request: Request) -> Result<Response, ApiError> {
     match http::route(&request).as_str() {
-        "GET /v1/users/auth/sessions" => list(app, request).await,
-        "DELETE /v1/users/auth/sessions" => end_others(app, signer, request).await,
-        "DELETE /v1/users/auth/sessions/{uid}" => end(app, request).await,
+        "GET /v1/users/auth/sessions" => Box::pin(list(app, request)).await,
+        "DELETE /v1/users/auth/sessions" => Box::pin(end_others(app, signer, request)).await,
+        "DELETE /v1/users/auth/sessions/{uid}" => Box::pin(end(app, request)).await,
         _ => Err(ApiError::NotFound),
     }
 }

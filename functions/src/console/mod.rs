@@ -1,9 +1,9 @@
 //! The web console: pages that are rendered here and work without a script.
 //!
 //! It is a client of the API in the same process: whatever a page shows or changes goes through the very operations that
-//! programs call, by the person's own token, so there is one set of rules. (Two things no program asks for: what a
-//! password must be like before it is typed, and which of several organizations after it was.) What is its own is the cookie: it is renewed
-//! while the person is active, and every form carries a token that only a page of theirs can know.
+//! programs call, by the person's own token, so there is one set of rules. (What no program asks for: what a password must
+//! be like before it is typed, which of several organizations after it was, and what somebody says after a provider has
+//! vouched for them.) What is its own is the cookie: it is renewed while the person is active, and every form carries a token that only a page of theirs can know.
 
 #![allow(clippy::struct_excessive_bools, clippy::struct_field_names, reason = "fields are what the templates name")]
 

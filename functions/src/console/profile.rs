@@ -14,6 +14,7 @@ use super::{
     page::{self, Choice},
     session::{Session, Shell, signed_in},
     set_password::{Rule, rules},
+    sso::has_own_provider,
     words::{broken_in_words, in_words},
 };
 use crate::{ApiError, http::Response, person};
@@ -139,9 +140,9 @@ async fn profile(console: Console<'_>, session: &Session) -> Result<Profile, Ref
     let person = person_of(console, &shell.person_email).await?;
     let query = page::query(&[("orgName", &shell.org_name)]);
     let described = Call::new("GET /v1/auth/org").query(query).send(console).await?;
-    let is_oidc = described["redirectUrl"].as_str().is_some_and(|url| url.ends_with("/oidc/login"));
     let social = described["ssoLogins"].as_array().into_iter().flatten().map(|login| text(&login["name"]));
-    let offered: Vec<String> = is_oidc.then(|| "oidc".to_owned()).into_iter().chain(social).collect();
+    let offered: Vec<String> =
+        has_own_provider(&described).then(|| "oidc".to_owned()).into_iter().chain(social).collect();
     let known = [("oidc", label("oidc")), ("google", label("google")), ("github", label("github"))];
     let providers = Choice::all(&known, "").into_iter().filter(|choice| offered.iter().any(|it| it == choice.value));
     let providers: Vec<Choice> = providers.collect();

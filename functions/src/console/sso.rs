@@ -29,6 +29,11 @@ pub(super) struct SsoLink {
     pub(super) is_primary: bool,
 }
 
+/// Whether an organization has a provider of its own, by the same answer.
+pub(super) fn has_own_provider(described: &Value) -> bool {
+    described["redirectUrl"].as_str().is_some_and(|url| url.ends_with("/oidc/login"))
+}
+
 /// The ways that an answer of `GET /v1/auth/org` offers.
 ///
 /// - `query`: what goes along.
@@ -41,8 +46,7 @@ pub(super) fn links(console: Console<'_>, described: &Value, query: &[(&str, &st
         let joint = if path.contains('?') { '&' } else { '?' };
         if query.is_empty() { path } else { format!("{path}{joint}{query}") }
     };
-    let is_oidc = described["redirectUrl"].as_str().is_some_and(|url| url.ends_with("/oidc/login"));
-    let own = is_oidc.then(|| SsoLink {
+    let own = has_own_provider(described).then(|| SsoLink {
         url: url(&described["redirectUrl"]),
         label: "Sign in with single sign-on".to_owned(),
         is_primary: true,

@@ -30,6 +30,7 @@ mod session;
 mod settings;
 mod sign_outs;
 mod sso;
+mod sso_attacks;
 mod stack;
 mod store;
 mod story;

@@ -12,27 +12,27 @@ use serde_json::{Value, json};
 
 use crate::{
     browser::forms,
-    provider::{CLIENT, Github, Going, Provider, SECRET, Script, SigningKey, Told, forged, json_of},
+    provider::{CLIENT, Github, Going, Provider, SECRET, Script, SigningKey, forged, json_of},
     session::{OTHER, PASSWORD, Session},
     stack::{Answer, PUBLIC_URL, Stack},
 };
 
-const INES: &str = "ines@northwind.example";
-const LOGIN: &str = "/v1/auth/org/northwind/oidc/login";
-const MINUTE: Duration = Duration::from_mins(1);
+pub(crate) const INES: &str = "ines@northwind.example";
+pub(crate) const LOGIN: &str = "/v1/auth/org/northwind/oidc/login";
+pub(crate) const MINUTE: Duration = Duration::from_mins(1);
 
 /// A browser, with the cookies that it was given.
-struct Guest {
-    stack: Stack,
-    cookies: BTreeMap<String, String>,
+pub(crate) struct Guest {
+    pub(crate) stack: Stack,
+    pub(crate) cookies: BTreeMap<String, String>,
 }
 
 impl Guest {
-    fn new(stack: &Stack) -> Self {
+    pub(crate) fn new(stack: &Stack) -> Self {
         Self { stack: stack.clone(), cookies: BTreeMap::new() }
     }
 
-    async fn send(&mut self, method: &str, path: &str, accept: &str, body: Option<String>) -> Answer {
+    pub(crate) async fn send(&mut self, method: &str, path: &str, accept: &str, body: Option<String>) -> Answer {
         let mut call = self.stack.request(method, path).header("accept", accept);
         if !self.cookies.is_empty() {
             let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
@@ -56,17 +56,17 @@ impl Guest {
     }
 
     /// As a browser that goes to an address.
-    async fn open(&mut self, path: &str) -> Answer {
+    pub(crate) async fn open(&mut self, path: &str) -> Answer {
         self.send("GET", path, "text/html,*/*;q=0.8", None).await
     }
 
     /// As a program.
-    async fn ask(&mut self, path: &str) -> Answer {
+    pub(crate) async fn ask(&mut self, path: &str) -> Answer {
         self.send("GET", path, "application/json", None).await
     }
 
     /// Sends the form of a page that leads to `action`.
-    async fn submit(&mut self, page: &Answer, action: &str, filled: &[(&str, &str)]) -> Answer {
+    pub(crate) async fn submit(&mut self, page: &Answer, action: &str, filled: &[(&str, &str)]) -> Answer {
         let found = forms(&page.text);
         let mut form = found.into_iter().find(|form| form.action == action).unwrap_or_else(|| panic!("{}", page.text));
         form.fields.extend(filled.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
@@ -75,77 +75,77 @@ impl Guest {
     }
 
     /// Goes to a provider.
-    async fn begin(&mut self, path: &str) -> Going {
+    pub(crate) async fn begin(&mut self, path: &str) -> Going {
         let answer = self.open(path).await;
         assert_eq!(answer.status, 302, "{path}: {} {:?}", answer.text, answer.headers.get("location"));
         Going::of(&location(&answer))
     }
 
     /// Goes to the provider of an organization and comes back, as a program.
-    async fn come(&mut self, path: &str, provider: &Provider) -> Answer {
+    pub(crate) async fn come(&mut self, path: &str, provider: &Provider) -> Answer {
         let going = self.begin(path).await;
         let code = provider.code(&going);
         self.ask(&back(&going, &code)).await
     }
 
-    fn session(&self) -> Session {
+    pub(crate) fn session(&self) -> Session {
         Session { stack: self.stack.clone(), token: self.cookies["__Host-Authorization"].clone() }
     }
 }
 
-fn location(answer: &Answer) -> String {
+pub(crate) fn location(answer: &Answer) -> String {
     answer.headers["location"].to_str().unwrap().to_owned()
 }
 
 /// The address that a person comes back to.
-fn back(going: &Going, code: &str) -> String {
+pub(crate) fn back(going: &Going, code: &str) -> String {
     let query = form_urlencoded::Serializer::new(String::new())
         .extend_pairs([("code", code), ("state", &going.state)])
         .finish();
     format!("{}?{query}", going.callback())
 }
 
-fn signed_in(stack: &Stack, answer: &Answer) -> Session {
+pub(crate) fn signed_in(stack: &Stack, answer: &Answer) -> Session {
     assert_eq!(answer.status, 200, "{}", answer.text);
     Session { stack: stack.clone(), token: answer.body["Authorization"].as_str().unwrap().to_owned() }
 }
 
-fn why(answer: &Answer) -> (u16, String) {
+pub(crate) fn why(answer: &Answer) -> (u16, String) {
     assert_eq!(answer.code(), "SsoFailed", "{}", answer.text);
     (answer.status, answer.body["details"]["error"].as_str().unwrap().to_owned())
 }
 
-async fn uid(session: &Session) -> String {
+pub(crate) async fn uid(session: &Session) -> String {
     session.call("GET", "/v1/users/info", None).await.body["userUid"].as_str().unwrap().to_owned()
 }
 
 /// How many sessions there are, and how many users.
-async fn counts(stack: &Stack) -> (usize, usize) {
+pub(crate) async fn counts(stack: &Stack) -> (usize, usize) {
     let contents = stack.contents().await;
     let count = |start: &str| contents.lines().filter(|line| line.contains(&format!("\"S\":\"{start}"))).count();
     (count("SESSION#"), contents.lines().filter(|line| line.contains("\"S\":\"PROFILE\"")).count())
 }
 
-fn person(subject: &str, email: &str) -> Value {
+pub(crate) fn person(subject: &str, email: &str) -> Value {
     json!({ "sub": subject, "email": email, "email_verified": true, "given_name": "Tom", "family_name": "Berg" })
 }
 
-fn config(issuer: &str) -> Value {
+pub(crate) fn config(issuer: &str) -> Value {
     json!({ "isSsoEnabled": true, "issuerUrl": issuer, "clientId": CLIENT, "clientSecret": SECRET })
 }
 
-async fn configure(admin: &Session, config: Value) -> Answer {
+pub(crate) async fn configure(admin: &Session, config: Value) -> Answer {
     let path = format!("/v1/tenants/{}/oidc/config", admin.tenant_uid().await);
     admin.call("POST", &path, Some(config)).await
 }
 
-async fn set(admin: &Session, method: &str, setting: &str, body: Value) -> Answer {
+pub(crate) async fn set(admin: &Session, method: &str, setting: &str, body: Value) -> Answer {
     let path = format!("/v1/tenants/{}/{setting}", admin.tenant_uid().await);
     admin.call(method, &path, Some(body)).await
 }
 
 /// Makes a domain say that it is the organization's, and the organization look.
-async fn prove(admin: &Session, domain: &str) {
+pub(crate) async fn prove(admin: &Session, domain: &str) {
     assert_eq!(set(admin, "POST", "domains", json!({ "domains": [domain] })).await.status, 204);
     let tenant = admin.tenant_uid().await;
     let texts = vec!["v=spf1 -all".to_owned(), format!("latchkey-tenant={tenant}")];
@@ -155,7 +155,7 @@ async fn prove(admin: &Session, domain: &str) {
 }
 
 /// An organization with a provider, and a domain that is proven.
-async fn northwind() -> (Stack, Provider, Session) {
+pub(crate) async fn northwind() -> (Stack, Provider, Session) {
     let stack = Stack::start().await;
     let provider = Provider::start(stack.clock.clone()).await;
     let ines = stack.sign_up(INES, "northwind", PASSWORD).await;
@@ -334,7 +334,7 @@ fn honest() -> Vec<(&'static str, Cheat)> {
         (
             "scope-userinfo-claims",
             cheat(|script| {
-                script.metadata = Arc::new(|it| drop(it.as_object_mut().unwrap().remove("userinfo_endpoint")))
+                script.metadata = Arc::new(|it| drop(it.as_object_mut().unwrap().remove("userinfo_endpoint")));
             }),
         ),
         ("userinfo-bearer-header", cheat(|script| script.in_token = false)),
@@ -1328,7 +1328,7 @@ async fn users_who_are_disabled_deleted_or_too_many_do_not_come_in() {
 }
 
 /// An installation that people come to by Google and GitHub.
-async fn social() -> (Stack, Provider, Github) {
+pub(crate) async fn social() -> (Stack, Provider, Github) {
     let clock = functions::app::Clock::system();
     let (google, github) = (Provider::start(clock).await, Github::start().await);
     let client = || Registration { id: CLIENT.to_owned(), secret: Some(Secret::new(SECRET.to_owned())) };
@@ -1339,9 +1339,9 @@ async fn social() -> (Stack, Provider, Github) {
     (Stack::with_social(PUBLIC_URL, social).await, google, github)
 }
 
-const GITHUB: &str = "/v1/auth/sso/github/login";
+pub(crate) const GITHUB: &str = "/v1/auth/sso/github/login";
 
-async fn come_by_github(guest: &mut Guest, github: &Github, path: &str) -> Answer {
+pub(crate) async fn come_by_github(guest: &mut Guest, github: &Github, path: &str) -> Answer {
     let going = guest.begin(path).await;
     let code = github.code(&going);
     guest.ask(&back(&going, &code)).await
@@ -1365,7 +1365,12 @@ async fn github_opens_with_a_verified_primary_address_and_never_otherwise() {
         json!([{ "name": "github", "displayName": "GitHub", "logo": format!("{PUBLIC_URL}/assets/github.svg"),
         "redirectUri": format!("{PUBLIC_URL}{login}") }])
     );
-    assert_eq!(stack.request("GET", "/v1/auth/sso/providers").send().await.body.as_array().unwrap().len(), 2);
+    let all = stack.request("GET", "/v1/auth/sso/providers").send().await.body;
+    for login in all.as_array().unwrap() {
+        let logo = login["logo"].as_str().unwrap().strip_prefix(PUBLIC_URL).unwrap();
+        assert_eq!(stack.request("GET", logo).send_any().await.headers["content-type"], "image/svg+xml", "{logo}");
+    }
+    assert_eq!(all.as_array().unwrap().len(), 2);
     let before = counts(&stack).await;
     for emails in [
         vec![("tom@northwind.example", true, false)],
@@ -1383,7 +1388,7 @@ async fn github_opens_with_a_verified_primary_address_and_never_otherwise() {
     for (path, told) in [
         ("/user", json_of(&json!({ "login": "octo" }))),
         ("/user/emails", json_of(&json!({ "message": "Not Found" }))),
-        ("/user", (500, Vec::new(), String::new())),
+        ("/user", (404, Vec::new(), String::new())),
         ("/login/oauth/access_token", json_of(&json!({ "access_token": "x", "token_type": "mac" }))),
         ("/login/oauth/access_token", (302, vec![("location", "https://evil.example".to_owned())], String::new())),
     ] {
@@ -1401,6 +1406,19 @@ async fn github_opens_with_a_verified_primary_address_and_never_otherwise() {
     assert_eq!(uid(&first).await, uid(&second).await);
     github.knows(43, None, &[("tom@northwind.example", true, true)]);
     assert_eq!(why(&come_by_github(&mut Guest::new(&stack), &github, &login).await).1, "link_first");
+    // Signing out ends the session, and in another organization the same person is another user.
+    let revoke = json!({ "tokens": [first.token] });
+    assert_eq!(first.call("POST", "/v1/users/auth/tokens/revoke", Some(revoke)).await.status, 204);
+    assert_eq!((first.status().await, second.status().await), (401, 200));
+    let eve = stack.sign_up("eve@fabrikam.example", "fabrikam", PASSWORD).await;
+    prove(&eve, "fabrikam.example").await;
+    let logins = json!({ "isEnabled": true, "ssoLogins": ["github"] });
+    assert_eq!(set(&eve, "POST", "sso/auth/providers", logins).await.status, 204);
+    github.knows(42, Some("Tom Berg"), &[("tom@fabrikam.example", true, true)]);
+    let there = come_by_github(&mut Guest::new(&stack), &github, &format!("{GITHUB}?org=fabrikam")).await;
+    assert_ne!(uid(&signed_in(&stack, &there)).await, uid(&second).await);
+    let here = signed_in(&stack, &come_by_github(&mut Guest::new(&stack), &github, &login).await);
+    assert_eq!(uid(&here).await, uid(&second).await);
     // Code and state of one provider at the door of another.
     let mut guest = Guest::new(&stack);
     let going = guest.begin(&login).await;
