@@ -11,7 +11,7 @@ use fantoccini::{
     key::Key,
     wd::WebDriverCompatibleCommand,
 };
-use functions::app::Entropy;
+use functions::{app::Entropy, sso::Social};
 use hyper::Method;
 use hyper_util::client::legacy::connect::HttpConnector;
 use local::server::Server;
@@ -38,10 +38,15 @@ pub(crate) struct Site {
 
 impl Site {
     pub(crate) async fn start() -> Self {
+        Self::with_social(Social::default()).await
+    }
+
+    /// The same, where these vouch for people of every organization.
+    pub(crate) async fn with_social(social: Social) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         // By the name, since cookies that are for HTTPS only are taken from `localhost` without it.
         let url = format!("http://localhost:{}", listener.local_addr().unwrap().port());
-        let stack = Stack::at(&url).await;
+        let stack = Stack::with_social(&url, social).await;
         let (stop, stopped) = oneshot::channel();
         let server = Server::new(stack.service.clone(), None).await.unwrap();
         tokio::spawn(server.run(listener, async { drop(stopped.await) }));

@@ -202,13 +202,13 @@ async fn an_admin_links_herself_and_then_requires_the_provider_of_everybody() {
     ines.shows("it has to work for you before it is required").await;
     // She goes back at the provider, and then does not.
     ines.open("/profile").await;
-    ines.press("Link single sign-on").await;
-    ines.press("Continue to single sign-on").await;
+    ines.press("Link your identity provider").await;
+    ines.press("Continue to your identity provider").await;
     ines.press("[ Cancel ]").await;
     ines.shows("Your identity provider did not sign you in.").await;
     ines.is_at("/profile").await;
-    ines.press("Link single sign-on").await;
-    ines.press("Continue to single sign-on").await;
+    ines.press("Link your identity provider").await;
+    ines.press("Continue to your identity provider").await;
     at_provider(&ines, "ines").await;
     ines.shows("Linked. You can sign in this way from now on.").await;
     sign_out(&ines, "Ines Alba").await;

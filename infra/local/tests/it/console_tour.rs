@@ -8,10 +8,15 @@ use fantoccini::{
     actions::{InputSource as _, KeyAction, KeyActions},
     key::Key,
 };
+use functions::{
+    app::Clock,
+    sso::{Google, Registration, Secret, Social},
+};
 use serde_json::{Value, json};
 
 use crate::{
     chromium::{Chromium, Site, setting},
+    provider::{CLIENT, Provider, SECRET},
     session::{OTHER, PASSWORD, Session},
 };
 
@@ -40,12 +45,18 @@ struct Northwind {
     key: String,
     /// The user Tom.
     tom: String,
+    /// Who vouches for people: as Google does, and of fabrikam.
+    provider: Provider,
 }
 
 /// An organization as one meets them: people who are there, who are asked in and who have left, keys near and far from
 /// their end.
 async fn northwind() -> Northwind {
-    let site = Site::start().await;
+    let provider = Provider::start(Clock::system()).await;
+    let registration = Registration { id: CLIENT.to_owned(), secret: Some(Secret::new(SECRET.to_owned())) };
+    let google = Google { issuer: provider.url.clone(), client: registration };
+    let site = Site::with_social(Social { google: Some(google), github: None }).await;
+    provider.cheats(|script| script.clock = site.stack.clock.clone());
     let stack = &site.stack;
     let ines = stack.sign_up(INES, "northwind", PASSWORD).await;
     let (tom, token) = ines.invite(TOM, &[domain::role::TENANT_VIEWER.uid]).await;
@@ -90,19 +101,27 @@ async fn northwind() -> Northwind {
     let banner =
         json!({ "title": "Authorized use only", "Message": "What you do here is recorded.", "isEnabled": true });
     ines.call("PUT", &format!("/v1/tenants/{tenant}/loginBanner"), Some(banner)).await;
+    let domains = json!({ "domains": ["northwind.example", "northwind.test"] });
+    assert_eq!(ines.call("POST", &format!("/v1/tenants/{tenant}/domains"), Some(domains)).await.status, 204);
     // A person of two organizations.
     let eve = stack.sign_up("eve@fabrikam.example", "fabrikam", PASSWORD).await;
     let (_, token) = eve.invite(INES, &[]).await;
     stack.set_password(&token, "activate", PASSWORD).await;
+    // Which has a provider, and asks somebody in.
+    let oidc = json!({ "isSsoEnabled": true, "issuerUrl": provider.url, "clientId": CLIENT, "clientSecret": SECRET });
+    let path = format!("/v1/tenants/{}/oidc/config", eve.tenant_uid().await);
+    assert_eq!(eve.call("POST", &path, Some(oidc)).await.status, 204);
+    eve.invite("ada@fabrikam.example", &[]).await;
     // She is signed in elsewhere too.
     stack.session(INES, PASSWORD, Some("northwind")).await;
-    Northwind { key: deploy, tom, site }
+    Northwind { key: deploy, tom, site, provider }
 }
 
 impl Northwind {
     /// Goes to every page, and calls `visit` on it with its name.
     async fn tour(&self, browser: &Chromium, mut visit: impl AsyncFnMut(&str)) {
         self.doors(browser, &mut visit).await;
+        self.single_sign_on(browser, &mut visit).await;
         self.keys(browser, &mut visit).await;
         self.tenant(browser, &mut visit).await;
     }
@@ -178,6 +197,41 @@ impl Northwind {
         visit("choose-organization").await;
     }
 
+    async fn single_sign_on(&self, browser: &Chromium, visit: &mut impl AsyncFnMut(&str)) {
+        for (name, path) in [
+            ("sign-in-sso", "/o/fabrikam"),
+            ("sign-in-sso-password", "/o/fabrikam?password=1"),
+            ("sign-in-sso-down", "/o/fabrikam?note=sso-down"),
+            ("signed-out-sso", "/o/fabrikam?note=signed-out-sso"),
+        ] {
+            browser.open(path).await;
+            visit(name).await;
+        }
+        browser.open(&self.site.mailed_link("ada@fabrikam.example")).await;
+        browser.shows("Come in by your identity provider").await;
+        visit("set-password-activate-sso").await;
+        self.provider.knows(json!({
+            "sub": "bo", "email": "bo@contoso.example", "email_verified": true, "given_name": "Bo", "family_name": "Ek"
+        }));
+        browser.open("/sign-up").await;
+        browser.press("Continue with Google").await;
+        browser.shows("You need no password").await;
+        visit("sso-sign-up").await;
+        browser.fill("Organization", "northwind").await;
+        browser.press("Sign up").await;
+        browser.shows("There is an organization of this name already.").await;
+        visit("sso-sign-up-refused").await;
+        self.provider.knows(json!({ "sub": "ines", "email": INES }));
+        browser.open("/o/fabrikam").await;
+        browser.press("Sign in with single sign-on").await;
+        browser.shows("Is this you?").await;
+        visit("sso-link").await;
+        browser.fill("Password", OTHER).await;
+        browser.press("Link and sign in").await;
+        browser.shows("This is not your password here.").await;
+        visit("sso-link-refused").await;
+    }
+
     async fn keys(&self, browser: &Chromium, visit: &mut impl AsyncFnMut(&str)) {
         browser.sign_in(TOM, OTHER).await;
         browser.press("User menu of Tom Berg").await;
@@ -201,6 +255,12 @@ impl Northwind {
         browser.open("/profile").await;
         browser.shows("End all others").await;
         visit("profile-of-two-organizations").await;
+        browser.press("Link your identity provider").await;
+        browser.shows("We send you to your identity provider").await;
+        visit("profile-link").await;
+        browser.press("Continue to your identity provider").await;
+        browser.shows("Linked.").await;
+        visit("profile-linked").await;
         browser.open("/switch").await;
         browser.press("northwind").await;
         browser.shows("ci-deploy").await;
@@ -268,6 +328,13 @@ impl Northwind {
         browser.run("document.getElementById('domain_list').form.requestSubmit()").await;
         browser.shows("Each line must be a domain").await;
         visit("settings-refused").await;
+        browser.open("/tenant/settings").await;
+        browser.tick("Enable").await;
+        browser.fill("Issuer", "https://10.0.0.1").await;
+        browser.fill("Client ID", "console").await;
+        browser.run("document.getElementById('issuer').form.requestSubmit()").await;
+        browser.shows("The issuer must have a public address.").await;
+        visit("settings-sso-refused").await;
         browser.open("/tenant/settings").await;
         browser.run("const it = document.getElementById('min_length'); it.form.noValidate = true; it.value = 3; it.form.requestSubmit()").await;
         browser.shows("Lengths lie between 6 and 128 characters").await;

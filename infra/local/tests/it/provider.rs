@@ -32,6 +32,7 @@ use tokio::net::TcpListener;
 /// A request as a server of the tests sees it.
 pub(crate) struct Asked {
     pub(crate) path: String,
+    pub(crate) query: String,
     pub(crate) authorization: String,
     pub(crate) form: BTreeMap<String, String>,
 }
@@ -63,6 +64,7 @@ where
                     let authorization = parts.headers.get("authorization").map(|it| it.to_str().unwrap().to_owned());
                     let asked = Asked {
                         path: parts.uri.path().to_owned(),
+                        query: parts.uri.query().unwrap_or_default().to_owned(),
                         authorization: authorization.unwrap_or_default(),
                         form: form_urlencoded::parse(&body).into_owned().collect(),
                     };
@@ -145,6 +147,7 @@ impl SigningKey {
 
 /// What a provider does, and where a test makes it cheat.
 pub(crate) struct Script {
+    pub(crate) clock: Clock,
     /// What it publishes: the keys with their names.
     pub(crate) published: Vec<(Option<&'static str>, SigningKey)>,
     /// Which of them signs, by its place; with the name that the token gives it.
@@ -223,6 +226,7 @@ const ACCESS_TOKEN: &str = "an-access-token";
 impl Provider {
     pub(crate) async fn start(clock: Clock) -> Self {
         let script = Arc::new(Mutex::new(Script {
+            clock,
             published: vec![(Some("one"), SigningKey::rsa(1))],
             signs: 0,
             kid: Some("one"),
@@ -243,11 +247,11 @@ impl Provider {
         let url: Arc<Mutex<String>> = Arc::default();
         let (shared, issuer) = (script.clone(), url.clone());
         let started = serve(move |asked| {
-            let (shared, issuer, clock) = (shared.clone(), issuer.lock().unwrap().clone(), clock.clone());
+            let (shared, issuer) = (shared.clone(), issuer.lock().unwrap().clone());
             async move {
                 let (told, delay) = {
                     let mut script = shared.lock().unwrap();
-                    let (status, headers, mut body) = script.answer(&issuer, &clock, &asked);
+                    let (status, headers, mut body) = script.answer(&issuer, &asked);
                     body.insert_str(0, &" ".repeat(script.padding.get(&asked.path).copied().unwrap_or_default()));
                     ((status, headers, body), script.delay)
                 };
@@ -284,7 +288,7 @@ impl Provider {
 }
 
 impl Script {
-    fn answer(&mut self, issuer: &str, clock: &Clock, asked: &Asked) -> Told {
+    fn answer(&mut self, issuer: &str, asked: &Asked) -> Told {
         self.asked.push(asked.path.clone());
         if let Some(told) = self.instead.get(&asked.path) {
             return told.clone();
@@ -305,7 +309,18 @@ impl Script {
                 let keys: Vec<Value> = self.published.iter().map(|(kid, key)| key.jwk(*kid)).collect();
                 json_of(&json!({ "keys": keys }))
             }
-            "/token" => self.token(issuer, clock, asked),
+            // Whoever comes is the person that it knows.
+            "/authorize" => {
+                let going = Going::of(&format!("{issuer}/authorize?{}", asked.query));
+                let code = format!("code-{}", self.codes.len() + 1);
+                let back = form_urlencoded::Serializer::new(String::new())
+                    .extend_pairs([("code", &code), ("state", &going.state)])
+                    .finish();
+                let back = format!("{}?{back}", going.redirect_uri);
+                self.codes.insert(code, going);
+                (302, vec![("location", back)], String::new())
+            }
+            "/token" => self.token(issuer, asked),
             "/userinfo" => {
                 if asked.authorization != format!("Bearer {ACCESS_TOKEN}") {
                     return (401, Vec::new(), String::new());
@@ -331,7 +346,7 @@ impl Script {
         Value::Object(claims.map(|(name, value)| (name.clone(), value.clone())).collect())
     }
 
-    fn token(&mut self, issuer: &str, clock: &Clock, asked: &Asked) -> Told {
+    fn token(&mut self, issuer: &str, asked: &Asked) -> Told {
         let refused = |error: &str| {
             let (_, headers, body) = json_of(&json!({ "error": error }));
             (400, headers, body)
@@ -358,7 +373,7 @@ impl Script {
             return refused("invalid_grant");
         }
         self.scope = going.scope;
-        let now = clock.now().secs();
+        let now = self.clock.now().secs();
         let mut claims = json!({
             "iss": issuer, "aud": CLIENT, "sub": self.person.get("sub"), "iat": now, "exp": now + 300,
             "nonce": going.nonce, "at_hash": b64(&digest(&SHA256, ACCESS_TOKEN.as_bytes()).as_ref()[..16]),

@@ -73,15 +73,7 @@ impl Stack {
         Self::on(backend(), table_prefix, sealer, Arc::default()).await
     }
 
-    /// The same, where people reach it at this address.
-    pub(crate) async fn at(public_url: &str) -> Self {
-        let entropy = Entropy::system();
-        let table_prefix = format!("{}-", TokenUid::from_bytes(entropy.uid()));
-        let sealer = Sealer::from_bytes(&entropy.bytes());
-        Self::with(backend(), table_prefix, sealer, Arc::default(), settings(public_url)).await
-    }
-
-    /// The same, where these vouch for people of every organization.
+    /// The same, where people reach it at this address, and these vouch for people of every organization.
     pub(crate) async fn with_social(public_url: &str, social: Social) -> Self {
         let entropy = Entropy::system();
         let table_prefix = format!("{}-", TokenUid::from_bytes(entropy.uid()));
