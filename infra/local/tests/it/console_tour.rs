@@ -240,6 +240,7 @@ impl Northwind {
         visit("signed-out").await;
         browser.sign_in("mei@northwind.example", OTHER).await;
         browser.press("Add New API Key").await;
+        browser.shows("Generate").await;
         visit("key-new").await;
         browser.open("/tenant/settings").await;
         browser.shows("Your roles do not permit this.").await;
