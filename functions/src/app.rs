@@ -9,6 +9,7 @@ use store::{Jitter, Store, TableNames};
 use crate::{
     aws,
     dns::Dns,
+    metrics::Metrics,
     outbound::{Outbound, Outside, Reach},
     password_hash::Hasher,
     signing::Verifier,
@@ -34,6 +35,8 @@ pub struct App {
     pub outbound: Outbound,
     /// What domains say of themselves.
     pub dns: Dns,
+    /// What operators watch.
+    pub metrics: Metrics,
 }
 
 /// What the deployment has set.
@@ -84,21 +87,26 @@ impl App {
         let sign_up = optional("SIGN_UP").as_deref() == Some("open");
         // An instance serves one request at a time, so it hashes one password at a time.
         let settings = Settings { public_url, audience, sign_up, social: Social::from_env() };
-        Ok(Self::new(
-            store,
-            Clock::system(),
-            settings,
-            Hasher::new(1),
-            Outside { reach: Reach::PUBLIC, dns: Dns::absent() },
-        ))
+        let outside = Outside { reach: Reach::PUBLIC, dns: Dns::absent() };
+        let app = Self::new(store, Clock::system(), settings, Hasher::new(1), outside);
+        Ok(Self { metrics: Metrics::from_env(), ..app })
     }
 
     /// What a function has at hand, put together.
     ///
+    /// Nobody watches it.
+    ///
     /// - `outside`: what it may ask there.
     pub fn new(store: Store, clock: Clock, settings: Settings, hasher: Hasher, outside: Outside) -> Self {
         let (entropy, verifier, outbound) = (Entropy::system(), Verifier::default(), Outbound::new(outside.reach));
-        Self { store, clock, entropy, settings, verifier, hasher, outbound, dns: outside.dns }
+        let metrics = Metrics::default();
+        Self { store, clock, entropy, settings, verifier, hasher, outbound, dns: outside.dns, metrics }
+    }
+
+    /// The same, watched.
+    #[must_use]
+    pub fn with_metrics(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
     }
 
     /// The same, with the DNS.

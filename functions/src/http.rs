@@ -17,7 +17,7 @@ use lambda_http::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_path_to_error::Segment;
 
-use crate::{ApiError, App, strict_json, wire::Object};
+use crate::{ApiError, App, metrics::Metric, strict_json, wire::Object};
 
 /// A request as API Gateway hands it over.
 pub type Request = lambda_http::Request;
@@ -64,6 +64,15 @@ where
         response.headers_mut().insert(API_KEY_EXPIRES, value);
     }
     let status = response.status().as_u16();
+    let metric = match status {
+        500 => Some(Metric::OwnFaults),
+        503 => Some(Metric::Unavailable),
+        401 => Some(Metric::Refused),
+        _ => (code == Some("AccountLocked")).then_some(Metric::LockedOut),
+    };
+    if let Some(metric) = metric {
+        app.metrics.note(started_at, metric, 1);
+    }
     let millis = app.clock.now().millis() - started_at.millis();
     if status < 500 {
         tracing::info!(%reference, route, source, status, code, cause, millis, "answered");

@@ -14,12 +14,14 @@
 //! - [`mail`]: what mails say, and the outbox that [`mailer`] empties
 //! - [`audits`]: the trail of what happened, and the chain that shows whether it was changed
 //! - [`sweeper`]: what time brings: expiry, notices, new signing keys
+//! - [`authorizer`]: [`caller`] for the APIs of others · [`metrics`]: what operators watch
 
 pub mod api_keys;
 pub mod app;
 mod audit;
 pub mod audits;
 pub mod authenticate;
+pub mod authorizer;
 pub mod aws;
 pub mod caller;
 pub mod console;
@@ -29,6 +31,7 @@ pub mod error;
 pub mod http;
 pub mod mail;
 pub mod mailer;
+pub mod metrics;
 pub mod openapi;
 pub mod organizations;
 pub mod outbound;

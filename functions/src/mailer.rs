@@ -14,6 +14,7 @@ use crate::{
     App,
     app::{SettingsError, required},
     aws,
+    metrics::Metric,
 };
 
 /// Why a mail was not sent.
@@ -116,8 +117,14 @@ where
     if app.clock.now().millis() < mail.expires_at {
         match carry(mail).await {
             // Trying again would only hold up the mails of others.
-            Err(MailError::Refused(cause)) => tracing::error!(cause, "a mail is refused for good"),
-            carried => carried?,
+            Err(MailError::Refused(cause)) => {
+                app.metrics.note(app.clock.now(), Metric::MailsRefused, 1);
+                tracing::error!(cause, "a mail is refused for good");
+            }
+            carried => {
+                carried?;
+                app.metrics.note(app.clock.now(), Metric::MailsSent, 1);
+            }
         }
     }
     Ok(app.store.remove_mail(&uid).await?)

@@ -19,6 +19,7 @@ use crate::{
     ApiError, App,
     audit::Trail,
     mail::{self, Expiring},
+    metrics::Metric,
     person,
     signing::{self, Sealer, SigningError},
 };
@@ -51,6 +52,8 @@ pub struct Report {
     pub pages: usize,
     /// Keys that became inactive.
     pub expired: usize,
+    /// Seconds that had passed since the end of one of them, at the most.
+    pub lag: i64,
     /// Digests that went into the outbox.
     pub digests: usize,
     /// Signing keys that were made.
@@ -88,6 +91,10 @@ pub async fn handle(app: &App, sealer: &Sealer, event: Event) -> Result<Report, 
     let digests = send_digests(app, now, &mut report).await;
     let expired = expire(app, now, &mut report).await;
     tracing::info!(?report, "swept");
+    app.metrics.note(now, Metric::SweepLag, report.lag);
+    if report.expired > 0 {
+        app.metrics.note(now, Metric::KeysExpired, i64::try_from(report.expired).unwrap_or(i64::MAX));
+    }
     keys?;
     digests?;
     expired?;
@@ -119,7 +126,11 @@ async fn expire(app: &App, now: Timestamp, report: &mut Report) -> Result<(), Sw
                 stream::iter(page.keys).map(|key| expire_one(app, key, now)).buffer_unordered(AT_ONCE).collect().await;
             for expired in done {
                 match expired {
-                    Ok(expired) => report.expired += usize::from(expired),
+                    Ok(None) => {}
+                    Ok(Some(lag)) => {
+                        report.expired += 1;
+                        report.lag = report.lag.max(lag);
+                    }
                     // The others are not to wait for it.
                     Err(error) => failed = Some(error),
                 }
@@ -133,7 +144,8 @@ async fn expire(app: &App, now: Timestamp, report: &mut Report) -> Result<(), Sw
     failed.map_or(Ok(()), |error| Err(error.into()))
 }
 
-async fn expire_one(app: &App, key: ExpiringKey, now: Timestamp) -> Result<bool, StoreError> {
+/// Makes a key inactive, and tells how many seconds after its end, if nobody else has done it.
+async fn expire_one(app: &App, key: ExpiringKey, now: Timestamp) -> Result<Option<i64>, StoreError> {
     let record = [Trail::of_service(app, key.tenant).record_about(
         key.user,
         Action::Update,
@@ -141,7 +153,8 @@ async fn expire_one(app: &App, key: ExpiringKey, now: Timestamp) -> Result<bool,
         "API key expired",
         format!("Key {} expired on {}", key.name, key.expires_at),
     )];
-    app.store.on_record(&record).expire_api_key(&key, now).await
+    let expired = app.store.on_record(&record).expire_api_key(&key, now).await?;
+    Ok(expired.then(|| (now.millis() - key.expires_at.millis()) / 1000))
 }
 
 /// Tells people of their keys that expire in 30, 7 and 1 days and today, one mail a day for each person.

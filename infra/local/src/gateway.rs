@@ -96,6 +96,22 @@ impl Gateway {
     }
 }
 
+/// What API Gateway asks an authorizer about a request: an event of type `REQUEST` in format 2.0.
+///
+/// - `route_key`: such as `GET /things/{id}`, of whatever API it is.
+pub fn authorizer_event(request: &HttpRequest, route_key: &str) -> Value {
+    let mut event = event(request, route_key, &BTreeMap::new());
+    let about = event.as_object_mut().expect("an event is an object");
+    about.remove("body");
+    about.remove("isBase64Encoded");
+    let path = request.uri.path().trim_start_matches('/');
+    let arn = format!("arn:aws:execute-api:eu-central-1:000000000000:local/$default/{}/{path}", request.method);
+    about.insert("type".to_owned(), json!("REQUEST"));
+    about.insert("routeArn".to_owned(), json!(arn));
+    about.insert("identitySource".to_owned(), json!([]));
+    event
+}
+
 /// Answers an event of API Gateway with what API Gateway would take.
 ///
 /// # Errors

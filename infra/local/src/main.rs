@@ -13,6 +13,7 @@ use domain::audit::{self, Verified};
 use dynoxide::Database;
 use functions::{
     app::{Entropy, Settings},
+    metrics::Metrics,
     signing::Sealer,
     sso::Social,
     sweeper,
@@ -150,6 +151,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
             social: Social::from_env(),
         },
         outside: outside(),
+        metrics: Metrics::default(),
         mailbox: Mailbox::Folder(data.mail()),
         sealer: Sealer::from_bytes(&data.sealing_key(&entropy)?),
     })
@@ -290,6 +292,10 @@ async fn invoke(service: &Service, name: &str) -> Result<(), Box<dyn Error>> {
             service.find_undelivered().await?;
             let report = service.sweep(serde_json::from_str(&event)?).await?;
             println!("{}", serde_json::to_string(&report)?);
+        }
+        "authorizer" => {
+            let answer = service.authorize(serde_json::from_str(&event)?).await?;
+            println!("{}", serde_json::to_string(&answer)?);
         }
         "mailer" | "audit_chain" => {
             return Err("the streams of the tables call it; here the server does so by itself".into());

@@ -5,8 +5,11 @@ use std::{collections::BTreeMap, sync::Arc};
 use functions::{
     App, Signer, api_keys,
     app::{Clock, Entropy, Settings},
-    audits, authenticate, console, discovery, http,
+    audits, authenticate,
+    authorizer::{self, AuthorizerError},
+    console, discovery, http,
     mailer::{self, MailError},
+    metrics::Metrics,
     organizations,
     outbound::Outside,
     password_hash::Hasher,
@@ -70,6 +73,8 @@ pub struct Options {
     pub mailbox: Mailbox,
     /// What functions may ask elsewhere.
     pub outside: Outside,
+    /// What operators watch.
+    pub metrics: Metrics,
 }
 
 impl Service {
@@ -105,7 +110,8 @@ impl Service {
                 options.settings.clone(),
                 hasher.clone(),
                 options.outside.clone(),
-            );
+            )
+            .with_metrics(options.metrics.clone());
             (
                 function.name.clone(),
                 Running { app, signer: Signer::new(options.sealer.clone()), sealer: options.sealer.clone() },
@@ -227,6 +233,15 @@ impl Service {
         if !audits::link(&self.running["audit_chain"].app, event).await.is_complete() {
             self.posted.put(Images { records, ..Images::default() });
         }
+    }
+
+    /// Decides on a request to another API, by the function that its gateway would call.
+    ///
+    /// # Errors
+    ///
+    /// Those of the function.
+    pub async fn authorize(&self, event: authorizer::Event) -> Result<authorizer::Answer, AuthorizerError> {
+        authorizer::handle(&self.running["authorizer"].app, event).await
     }
 
     /// Does what time has brought, by the function that the schedule would call.

@@ -95,8 +95,8 @@ impl Template {
 
 fn function(resource_name: &str, resource: &Value, managed: &impl Fn(&str) -> Vec<Statement>) -> Function {
     let properties = &resource["Properties"];
-    let events = properties["Events"].as_object().expect("every function has events");
-    let routes = events.values().filter(|event| event["Type"] == "HttpApi").map(|event| {
+    let events = properties["Events"].as_object().into_iter().flat_map(Map::values);
+    let routes = events.filter(|event| event["Type"] == "HttpApi").map(|event| {
         let at = &event["Properties"];
         match (at["Method"].as_str(), at["Path"].as_str()) {
             (Some(method), Some(path)) => Route::Exact { method: method.to_owned(), path: path.to_owned() },

@@ -75,8 +75,8 @@ fn the_readme_lists_the_routes_of_the_template() {
     assert!(readme.contains(domain::api_key::value::PATTERN), "the pattern of keys is published");
 }
 
-/// Functions that no route leads to: see the tests of mails, audits and sweeps.
-const OF_OTHER_KINDS: [&str; 3] = ["mailer", "audit_chain", "sweeper"];
+/// Functions that no route leads to: see the tests of mails, audits, sweeps and the authorizer.
+const OF_OTHER_KINDS: [&str; 4] = ["mailer", "audit_chain", "sweeper", "authorizer"];
 
 #[tokio::test]
 async fn every_function_has_events_that_it_answers() {

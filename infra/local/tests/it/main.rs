@@ -6,6 +6,7 @@
 mod access;
 mod api_keys;
 mod audits;
+mod authorizer;
 mod bad_input;
 mod browser;
 mod chromium;

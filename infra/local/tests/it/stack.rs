@@ -14,7 +14,9 @@ use domain::{ApiKeyUid, RoleUid, Tenant, Timestamp, TokenUid, User, role};
 use dynoxide::Database;
 use functions::{
     app::{Clock, Entropy, Settings},
+    authorizer,
     dns::Dns,
+    metrics::{Metric, Metrics},
     outbound::Outside,
     signing::{Sealer, Signer},
     sso::Social,
@@ -25,7 +27,7 @@ use local::{
     backend::Backend,
     demo,
     export::export,
-    gateway::{Gateway, HttpRequest},
+    gateway::{self, Gateway, HttpRequest},
     mailbox::Mailbox,
     outside::REACH,
     service::Options,
@@ -52,6 +54,7 @@ pub(crate) struct Stack {
     pub(crate) entropy: Entropy,
     /// What names say of themselves in the DNS of the test.
     pub(crate) texts: Texts,
+    metrics: Arc<Mutex<Vec<Value>>>,
 }
 
 pub(crate) type Texts = Arc<Mutex<BTreeMap<String, Vec<String>>>>;
@@ -114,19 +117,30 @@ impl Stack {
         });
         let (offset, system) = (clock_offset.clone(), Clock::system());
         let clock = Clock::new(move || Timestamp::from_millis(system.now().millis() + offset.load(Ordering::SeqCst)));
+        let metrics = Arc::<Mutex<Vec<Value>>>::default();
+        let into = metrics.clone();
         let service = Service::start(Options {
             backend: backend.clone(),
             table_prefix: table_prefix.clone(),
             clock: clock.clone(),
             settings,
             outside: Outside { reach: REACH, dns },
+            metrics: Metrics::new("test".to_owned(), String::new(), move |line| {
+                into.lock().unwrap().push(line.clone());
+            }),
             mailbox: Mailbox::memory(),
             sealer: sealer.clone(),
         });
         let service = Arc::new(service.await.unwrap());
         let gateway = Arc::new(Gateway::new(&service.template));
         let entropy = Entropy::system();
-        Self { backend, table_prefix, sealer, service, gateway, clock_offset, clock, entropy, texts }
+        Self { backend, table_prefix, sealer, service, gateway, clock_offset, clock, entropy, texts, metrics }
+    }
+
+    /// What operators have seen of a metric since the last time.
+    pub(crate) fn watched(&self, metric: Metric) -> Vec<i64> {
+        let lines = std::mem::take(&mut *self.metrics.lock().unwrap());
+        lines.iter().filter_map(|line| line[metric.name()].as_i64()).collect()
     }
 
     /// Signs tokens as the functions do.
@@ -332,6 +346,27 @@ impl Call {
         let answer = self.send_any().await;
         answer.check_form(&method, &path);
         answer
+    }
+
+    /// What the authorizer says of this request, as if it went to another API.
+    pub(crate) async fn authorize(&self) -> Result<authorizer::Answer, authorizer::AuthorizerError> {
+        let event = gateway::authorizer_event(&self.request, "GET /things/{id}");
+        self.stack.service.authorize(serde_json::from_value(event).unwrap()).await
+    }
+
+    /// The same request to another place; the query stays.
+    pub(crate) fn at(&self, method: &str, path: &str) -> Self {
+        let query = self.request.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+        Self {
+            stack: self.stack.clone(),
+            request: HttpRequest {
+                method: method.parse().unwrap(),
+                uri: format!("{path}{query}").parse().unwrap(),
+                headers: self.request.headers.clone(),
+                body: self.request.body.clone(),
+                source: self.request.source,
+            },
+        }
     }
 
     /// The same, of what is answered in another form than JSON.
