@@ -6,6 +6,8 @@ use crate::run::{Failure, cargo, command, run, target, works};
 
 const CARGO_DENY: &str = "0.20.2";
 const CFN_LINT: &str = "cfn-lint==1.58.0";
+const SAM_CLI: &str = "aws-sam-cli==1.170.0";
+const CHECKOV: &str = "checkov==3.3.30";
 const CARGO_LAMBDA: &str = "cargo-lambda==1.9.2";
 const PYJWT: &str = "pyjwt[crypto]==2.15.1";
 const AWS_SDK: &str = "@aws-sdk/client-dynamodb@3.1164.0";
@@ -42,7 +44,12 @@ fn debian(program: &str, version_flag: &str, package: &str) -> Result<(), Failur
 
 /// A program of a Python package, in an environment of our own.
 fn python(package: &str, program: &str) -> Result<PathBuf, Failure> {
-    let environment = target().join("python");
+    python_in("python", package, program)
+}
+
+/// The same, in an environment of this name: some packages want others of versions that no other one stands.
+fn python_in(environment: &str, package: &str, program: &str) -> Result<PathBuf, Failure> {
+    let environment = target().join(environment);
     let pip = environment.join("bin/pip");
     if !pip.exists() {
         debian("python3", "--version", "python3")?;
@@ -64,6 +71,16 @@ fn python(package: &str, program: &str) -> Result<PathBuf, Failure> {
 /// `cfn-lint`.
 pub(crate) fn cfn_lint() -> Result<PathBuf, Failure> {
     python(CFN_LINT, "cfn-lint")
+}
+
+/// AWS's own program for templates of its kind.
+pub(crate) fn sam() -> Result<PathBuf, Failure> {
+    python_in("python-sam", SAM_CLI, "sam")
+}
+
+/// What looks through templates for settings that are unsafe.
+pub(crate) fn checkov() -> Result<PathBuf, Failure> {
+    python_in("python-checkov", CHECKOV, "checkov")
 }
 
 /// The folder of `cargo-lambda` and of the `zig` that comes along.
