@@ -1,6 +1,9 @@
 //! What the checks need beside Rust, installed by name into `target/` where it is missing.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use crate::run::{Failure, cargo, command, run, target, works};
 
@@ -15,6 +18,7 @@ const MINISTACK: &str = "ministack[full]==1.5.33";
 const AXE: &str = "axe-core@4.14.1";
 const OIDC_PROVIDER: &str = "oidc-provider@9.13.3";
 const JOSE: &str = "jose@6.2.18";
+const NIMBUS: &str = "10.10";
 const DYNAMODB_LOCAL: &str = "3.3.1";
 
 /// `cargo-deny`, from the path or made.
@@ -147,18 +151,36 @@ fn npm(package: &str) -> Result<PathBuf, Failure> {
 /// The class path of the real DynamoDB Local, with a launcher that binds the loopback interface only: its own binds
 /// every interface.
 pub(crate) fn dynamodb_local() -> Result<String, Failure> {
-    debian("javac", "-version", "default-jdk-headless")?;
-    debian("mvn", "--version", "maven")?;
     let folder = target().join("dynamodb-local");
-    let (lib, classes) = (folder.join("lib"), folder.join("classes"));
+    let libraries = maven(&folder, "software.amazon.dynamodb", "DynamoDBLocal", DYNAMODB_LOCAL)?;
+    let classes = folder.join("classes");
     fs::create_dir_all(&classes)?;
     fs::create_dir_all(folder.join("tmp"))?;
+    if !classes.join("Loopback.class").exists() {
+        fs::write(folder.join("Loopback.java"), LOOPBACK)?;
+        let source = folder.join("Loopback.java").display().to_string();
+        run(&mut command("javac", &["-cp", &libraries, "-d", &classes.display().to_string(), &source]))?;
+    }
+    Ok(format!("{}:{libraries}", classes.display()))
+}
+
+/// The class path of Nimbus, the usual JWT library for Java.
+pub(crate) fn nimbus() -> Result<String, Failure> {
+    maven(&target().join("nimbus"), "com.nimbusds", "nimbus-jose-jwt", NIMBUS)
+}
+
+/// The class path of a library for Java with all that it needs, which lie in the folder.
+fn maven(folder: &Path, group: &str, artifact: &str, version: &str) -> Result<String, Failure> {
+    debian("javac", "-version", "default-jdk-headless")?;
+    debian("mvn", "--version", "maven")?;
+    let lib = folder.join("lib");
+    fs::create_dir_all(folder)?;
     if !lib.exists() {
         let pom = format!(
             "<project xmlns=\"http://maven.apache.org/POM/4.0.0\"><modelVersion>4.0.0</modelVersion>\
-             <groupId>local</groupId><artifactId>dynamodb-local</artifactId><version>1</version>\
-             <packaging>pom</packaging><dependencies><dependency><groupId>software.amazon.dynamodb</groupId>\
-             <artifactId>DynamoDBLocal</artifactId><version>{DYNAMODB_LOCAL}</version></dependency></dependencies>\
+             <groupId>local</groupId><artifactId>wanted</artifactId><version>1</version>\
+             <packaging>pom</packaging><dependencies><dependency><groupId>{group}</groupId>\
+             <artifactId>{artifact}</artifactId><version>{version}</version></dependency></dependencies>\
              </project>"
         );
         fs::write(folder.join("pom.xml"), pom)?;
@@ -166,17 +188,11 @@ pub(crate) fn dynamodb_local() -> Result<String, Failure> {
         let goal = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies";
         let mut maven =
             command("mvn", &["-B", "-q", "-ntp", goal, "-DincludeScope=runtime", "-DincludeTypes=jar", &out]);
-        run(maven.current_dir(&folder))?;
+        run(maven.current_dir(folder))?;
         // Only a complete set of libraries counts.
         fs::rename(folder.join("fetched"), &lib)?;
     }
-    let libraries = format!("{}/*", lib.display());
-    if !classes.join("Loopback.class").exists() {
-        fs::write(folder.join("Loopback.java"), LOOPBACK)?;
-        let source = folder.join("Loopback.java").display().to_string();
-        run(&mut command("javac", &["-cp", &libraries, "-d", &classes.display().to_string(), &source]))?;
-    }
-    Ok(format!("{}:{libraries}", classes.display()))
+    Ok(format!("{}/*", lib.display()))
 }
 
 const LOOPBACK: &str = r#"
