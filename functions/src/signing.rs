@@ -419,7 +419,12 @@ impl Sealer {
         }
     }
 
-    pub(crate) async fn open(&self, kid: &str, sealed: &[u8]) -> Result<Vec<u8>, SigningError> {
+    /// Opens what was sealed under this name.
+    ///
+    /// # Errors
+    ///
+    /// As in [`SigningError`].
+    pub async fn open(&self, kid: &str, sealed: &[u8]) -> Result<Vec<u8>, SigningError> {
         let unreadable = || SigningError::Unreadable(kid.to_owned());
         match self {
             Self::Kms { client, key_id } => {

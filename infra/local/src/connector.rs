@@ -22,22 +22,22 @@ use serde_json::{Value, json};
 
 use crate::{
     backend::{Backend, TARGET},
-    policy::{self, Access, Policy},
+    policy::{self, Access, Guard},
     trace,
 };
 
 /// A client as a function with this policy has it.
 ///
-/// - `policy`: `None` for the server's own work, which IAM has no say in.
+/// - `guard`: `None` for the server's own work, which IAM has no say in.
 /// - `resources`: the names of the tables in the template, by their own names.
 pub fn client(
     backend: &Backend,
-    policy: Option<Policy>,
+    guard: Option<Guard>,
     resources: Arc<BTreeMap<String, String>>,
     faults: Faults,
     posted: Posted,
 ) -> Client {
-    let guarded = SharedHttpConnector::new(Guarded { to: backend.connector(), policy, resources, faults, posted });
+    let guarded = SharedHttpConnector::new(Guarded { to: backend.connector(), guard, resources, faults, posted });
     let http_client = http_client_fn(move |_, _| guarded.clone());
     let credentials = Credentials::from_keys("local", "local", None);
     let config = config::Builder::from(&functions::aws::sdk_config(http_client, "local".to_owned(), credentials));
@@ -47,7 +47,7 @@ pub fn client(
 #[derive(Debug)]
 struct Guarded {
     to: SharedHttpConnector,
-    policy: Option<Policy>,
+    guard: Option<Guard>,
     resources: Arc<BTreeMap<String, String>>,
     faults: Faults,
     posted: Posted,
@@ -154,9 +154,9 @@ impl HttpConnector for Guarded {
         tables.dedup();
         trace::note(trace::Operation { name: name.to_owned(), tables, accesses: accesses.len() });
         let allowed = self
-            .policy
+            .guard
             .as_ref()
-            .map_or(Ok(()), |policy| policy.check(&accesses, |table| self.resources.get(table).cloned()));
+            .map_or(Ok(()), |guard| guard.check(&accesses, |table| self.resources.get(table).cloned()));
         match allowed {
             Ok(()) if self.faults.takes(name) => HttpConnectorFuture::ready(Ok(conflict(&body))),
             Ok(()) => {
@@ -181,7 +181,7 @@ impl HttpConnector for Guarded {
 
 /// What DynamoDB answers when IAM refuses.
 fn denied(access: &Access) -> HttpResponse {
-    let message = format!("not authorized to perform dynamodb:{} on {}", access.action, access.table);
+    let message = format!("not authorized to perform {} on {}", access.action, access.table);
     let body = json!({ "__type": "com.amazon.coral.service#AccessDeniedException", "Message": message });
     bad_request(&body)
 }

@@ -15,6 +15,7 @@ pub mod data_dir;
 pub mod demo;
 pub mod export;
 pub mod gateway;
+pub mod kms;
 pub mod mailbox;
 pub mod outside;
 pub mod policy;

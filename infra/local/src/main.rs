@@ -27,6 +27,7 @@ use local::{
     gateway,
     mailbox::Mailbox,
     outside::outside,
+    policy::Witness,
     seed::{self, seed},
     server::Server,
     service::Options,
@@ -152,6 +153,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         },
         outside: outside(),
         metrics: Metrics::default(),
+        witness: Witness::default(),
         mailbox: Mailbox::Folder(data.mail()),
         sealer: Sealer::from_bytes(&data.sealing_key(&entropy)?),
     })

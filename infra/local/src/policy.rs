@@ -1,7 +1,77 @@
 //! What a function may do at the tables, by the IAM statements of the template, so that a permission which is missing
 //! in the cloud is missing here too.
 
+use std::{fmt, sync::Arc};
+
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+/// What a function may do, and somebody who watches what it does.
+#[derive(Debug, Clone)]
+pub struct Guard {
+    /// The name of the function.
+    pub function: String,
+    /// What it may do.
+    pub policy: Policy,
+    /// Who watches.
+    pub witness: Witness,
+}
+
+/// Sees what functions do.
+#[derive(Clone, Default)]
+pub struct Witness(Option<Arc<See>>);
+
+type See = dyn Fn(&Seen) + Send + Sync;
+
+/// Something that a function did, or was kept from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// The name of the function.
+    pub function: String,
+    /// What it did.
+    pub access: Access,
+    /// The name in the template of what it did that to.
+    pub resource: String,
+    /// Whether its policy allowed it.
+    pub is_allowed: bool,
+}
+
+impl Witness {
+    /// One that is told of everything.
+    pub fn new(see: impl Fn(&Seen) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(see)))
+    }
+}
+
+impl fmt::Debug for Witness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Witness")
+    }
+}
+
+impl Guard {
+    /// Whether every access is allowed.
+    ///
+    /// - `resource_of`: the name in the template of a table.
+    ///
+    /// # Errors
+    ///
+    /// The first access that no statement allows.
+    pub fn check(&self, accesses: &[Access], resource_of: impl Fn(&str) -> Option<String>) -> Result<(), Access> {
+        let mut denied = None;
+        for access in accesses {
+            let resource = resource_of(&access.table).unwrap_or_default();
+            let is_allowed = self.policy.allows(access, &resource);
+            if let Some(see) = &self.witness.0 {
+                see(&Seen { function: self.function.clone(), access: access.clone(), resource, is_allowed });
+            }
+            if !is_allowed {
+                denied = denied.or_else(|| Some(access.clone()));
+            }
+        }
+        denied.map_or(Ok(()), Err)
+    }
+}
 
 /// The statements of one function.
 #[derive(Debug, Clone, Default)]
@@ -24,11 +94,11 @@ pub struct Statement {
 }
 
 /// One thing that a call does: IAM looks at each of them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Access {
-    /// Such as `GetItem`; a transaction counts as the writes in it.
+    /// Such as `dynamodb:GetItem`; a transaction counts as the writes in it.
     pub action: String,
-    /// The table, as the call names it.
+    /// The table, or whatever else the call is to, as the call names it.
     pub table: String,
     /// The index of the table, where the call names one.
     pub index: Option<String>,
@@ -39,26 +109,17 @@ pub struct Access {
 }
 
 impl Policy {
-    /// Whether every access is allowed.
+    /// Whether a statement allows this.
     ///
-    /// - `resource_of`: the name in the template of a table.
-    ///
-    /// # Errors
-    ///
-    /// The first access that no statement allows.
-    pub fn check(&self, accesses: &[Access], resource_of: impl Fn(&str) -> Option<String>) -> Result<(), Access> {
-        let denied = accesses.iter().find(|access| {
-            let resource = resource_of(&access.table);
-            !self.statements.iter().any(|statement| resource.as_ref().is_some_and(|it| statement.allows(access, it)))
-        });
-        denied.map_or(Ok(()), |access| Err(access.clone()))
+    /// - `resource`: the name in the template of what the access is to.
+    pub fn allows(&self, access: &Access, resource: &str) -> bool {
+        self.statements.iter().any(|statement| statement.allows(access, resource))
     }
 }
 
 impl Statement {
     fn allows(&self, access: &Access, resource: &str) -> bool {
-        let action = format!("dynamodb:{}", access.action);
-        self.actions.contains(&action)
+        self.actions.contains(&access.action)
             && self.resources.iter().any(|allowed| match &access.index {
                 None => allowed == resource,
                 Some(index) => *allowed == format!("${{{resource}.Arn}}/index/{index}"),
@@ -78,10 +139,21 @@ fn is_like(key: &str, pattern: &str) -> bool {
     pattern.strip_suffix('*').map_or(key == pattern, |start| key.starts_with(start))
 }
 
+impl Access {
+    /// A call that names no items.
+    ///
+    /// - `action`: such as `kms:Decrypt`.
+    /// - `to`: what it names.
+    pub fn call(action: &str, to: &str) -> Self {
+        let (action, table) = (action.to_owned(), to.to_owned());
+        Self { action, table, index: None, leading_keys: Vec::new(), attributes: Vec::new() }
+    }
+}
+
 /// What a call of DynamoDB does to which table.
 pub fn accesses(operation: &str, body: &Value) -> Vec<Access> {
     let access = |action: &str, table: &Value, call: &Value| Access {
-        action: action.to_owned(),
+        action: format!("dynamodb:{action}"),
         table: table.as_str().unwrap_or_default().to_owned(),
         index: call["IndexName"].as_str().map(ToOwned::to_owned),
         leading_keys: leading_keys(call),
@@ -148,7 +220,9 @@ mod tests {
 
     fn denied(policy: &Policy, operation: &str, body: &Value) -> Option<String> {
         let resource_of = |table: &str| Some(if table == "tenants" { "TenantsTable" } else { "KeysTable" }.to_owned());
-        policy.check(&accesses(operation, body), resource_of).err().map(|access| access.action)
+        let guard = Guard { function: String::new(), policy: policy.clone(), witness: Witness::default() };
+        let action = guard.check(&accesses(operation, body), resource_of).err().map(|access| access.action);
+        action.map(|action| action.trim_start_matches("dynamodb:").to_owned())
     }
 
     #[test]

@@ -24,10 +24,14 @@ use store::{OutgoingMail, Store, TableNames};
 use crate::{
     backend::{Backend, BackendError},
     connector::{self, Faults, Images, Posted},
+    kms,
     mailbox::Mailbox,
-    policy::Policy,
+    policy::{Access, Guard, Witness},
     template::{Function, Template},
 };
+
+/// The identity in SES by which mails are sent, as the template names it.
+const MAIL_IDENTITY: &str = "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:identity/${MailIdentity}";
 
 /// Every function with what it has at hand.
 #[derive(Debug)]
@@ -54,6 +58,7 @@ struct Running {
     app: App,
     signer: Signer,
     sealer: Sealer,
+    guard: Guard,
 }
 
 /// What a service is started with.
@@ -75,6 +80,8 @@ pub struct Options {
     pub outside: Outside,
     /// What operators watch.
     pub metrics: Metrics,
+    /// Sees what functions do.
+    pub witness: Witness,
 }
 
 impl Service {
@@ -98,24 +105,27 @@ impl Service {
         // All functions share the machine, so they share the queue too. One core stays free for everything else.
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let hasher = Hasher::new((cores / 2).max(1));
-        let store = |policy: Option<Policy>| {
-            let client = connector::client(&options.backend, policy, resources.clone(), faults.clone(), posted.clone());
+        let store = |guard: Option<Guard>| {
+            let client = connector::client(&options.backend, guard, resources.clone(), faults.clone(), posted.clone());
             Store::new(client, table_names(&tables), Entropy::system().jitter())
         };
         let running = template.functions.iter().map(|function| {
-            let store = store(Some(function.policy.clone()));
+            let guard = Guard {
+                function: function.name.clone(),
+                policy: function.policy.clone(),
+                witness: options.witness.clone(),
+            };
+            let sealer = kms::sealer(options.sealer.clone(), guard.clone());
             let app = App::new(
-                store,
+                store(Some(guard.clone())),
                 options.clock.clone(),
                 options.settings.clone(),
                 hasher.clone(),
                 options.outside.clone(),
             )
             .with_metrics(options.metrics.clone());
-            (
-                function.name.clone(),
-                Running { app, signer: Signer::new(options.sealer.clone()), sealer: options.sealer.clone() },
-            )
+            let signer = Signer::new(sealer.clone());
+            (function.name.clone(), Running { app, signer, sealer, guard })
         });
         Ok(Self {
             running: running.collect(),
@@ -150,7 +160,7 @@ impl Service {
     ///
     /// If the template has a function that is not wired here, which a test excludes.
     pub async fn invoke(&self, function: &Function, event: ApiGatewayV2httpRequest) -> ApiGatewayV2httpResponse {
-        let Running { app, signer, sealer } = &self.running[&function.name];
+        let Running { app, signer, sealer, .. } = &self.running[&function.name];
         match function.name.as_str() {
             "authenticate" => {
                 http::answer_event(app, event, |request| authenticate::handle(app, signer, request)).await
@@ -202,7 +212,16 @@ impl Service {
     where
         F: Future<Output = Result<(), MailError>>,
     {
-        let Running { app, .. } = &self.running["mailer"];
+        let Running { app, guard, .. } = &self.running["mailer"];
+        let carry = |mail| {
+            let sends = Access::call("ses:SendEmail", MAIL_IDENTITY);
+            let allowed = guard.check(&[sends], |identity| Some(identity.to_owned()));
+            let carried = allowed.is_ok().then(|| carry(mail));
+            async {
+                let not_authorized = || MailError::Carrier("not authorized to perform ses:SendEmail".to_owned());
+                carried.ok_or_else(not_authorized)?.await
+            }
+        };
         for image in self.posted.take_mails() {
             let event = json!({ "Records": [{ "eventName": "INSERT", "dynamodb": { "NewImage": image } }] });
             let event = serde_json::from_value(event).expect("it has the form of a stream's event");

@@ -4,6 +4,7 @@
 //! Lambda starts them, `cargo xtask bench flood` whether a flood of sign-ins slows those who present keys.
 
 mod bench;
+mod cloud;
 mod console;
 mod expiry;
 mod flood;
@@ -35,6 +36,12 @@ enum Command {
         /// Run this suite alone; may be given several times
         #[arg(long)]
         only: Vec<String>,
+    },
+    /// Deploy to an emulator of AWS, and tell the stories there
+    E2e {
+        /// The profile of the functions
+        #[arg(long, default_value = "dev")]
+        profile: String,
     },
     /// Photograph every page of the console, wide and narrow, light and dark
     Screenshots {
@@ -92,6 +99,7 @@ enum Bench {
 fn main() -> ExitCode {
     let succeeded = match Arguments::parse().command {
         Command::Test { skip, only } => suites::test(&skip, &only),
+        Command::E2e { profile } => cloud::e2e(&profile).map(|()| true),
         Command::Screenshots { for_readme } => console::screenshots(for_readme).map(|()| true),
         Command::Bench { what: Bench::Page { profile, keys } } => console::bench(&profile, keys).map(|()| true),
         Command::Bench { what: Bench::Cold { profile, starts } } => bench::cold(&profile, starts).map(|()| true),

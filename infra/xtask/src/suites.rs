@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    console,
+    cloud, console,
     run::{Failure, cargo, command, output, root, run, target},
     server::{self, Latchkey},
     tools,
@@ -18,7 +18,7 @@ use crate::{
 type Suite = (&'static str, fn() -> Result<(), Failure>);
 
 /// The quick ones first.
-const SUITES: [Suite; 12] = [
+const SUITES: [Suite; 13] = [
     ("format", format),
     ("lint", lint),
     ("deny", deny),
@@ -31,6 +31,7 @@ const SUITES: [Suite; 12] = [
     ("dynamodb-local", dynamodb_local),
     ("ses", ses),
     ("lambda-watch", lambda_watch),
+    ("e2e", || cloud::e2e("dev")),
 ];
 
 /// Words that only the controls of the local server have.
@@ -100,8 +101,14 @@ fn deny() -> Result<(), Failure> {
     }
 }
 
+/// All tests; then, by what they saw functions do, whether any of their permissions is without use.
 fn tests() -> Result<(), Failure> {
-    run(&mut cargo(&["test", "--workspace", "--lib", "--test", "it"]))
+    let notes = target().join("xtask/accesses.jsonl");
+    fs::create_dir_all(target().join("xtask"))?;
+    let _ = fs::remove_file(&notes);
+    run(cargo(&["test", "--workspace", "--lib", "--test", "it"]).env("LATCHKEY_TEST_RECORD", &notes))?;
+    let unused = ["test", "--package", "local", "--test", "it", "--", "--ignored", "--nocapture", "privileges::"];
+    run(cargo(&unused).env("LATCHKEY_TEST_RECORD", &notes))
 }
 
 /// Builds every Lambda binary, and proves that none has a control of the local server.

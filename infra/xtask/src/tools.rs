@@ -97,6 +97,11 @@ pub(crate) fn ministack() -> Result<PathBuf, Failure> {
     python(MINISTACK, "ministack")
 }
 
+/// A Python that has what the emulator of AWS needs: the SDK and the reader of templates.
+pub(crate) fn ministack_python() -> Result<PathBuf, Failure> {
+    python(MINISTACK, "python")
+}
+
 /// A Python that has PyJWT.
 pub(crate) fn pyjwt() -> Result<PathBuf, Failure> {
     python(PYJWT, "python")

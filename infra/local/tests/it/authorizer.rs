@@ -112,8 +112,8 @@ impl Loot {
     /// The living ones stand in front, and come up as often as all others.
     fn draw<'a>(draws: &mut Draws, of: &'a [String]) -> &'a str {
         let among = if draws.below(2) == 0 { &of[..3] } else { of };
-        let drawn: &String = draws.of(among);
-        drawn
+        let text: &String = draws.of(among);
+        text
     }
 
     /// A request with a credential, with several, or with none.
@@ -170,7 +170,7 @@ impl Loot {
 #[tokio::test]
 async fn of_five_thousand_requests_the_authorizer_lets_through_those_that_our_own_api_does() {
     let stack = Stack::start().await;
-    let loot = Loot::gather(&stack).await;
+    let loot = Box::pin(Loot::gather(&stack)).await;
     let mut draws = Draws(1);
     let (mut let_through, mut refused) = (0, 0);
     for at in 0..crate::stack::amount("LATCHKEY_TEST_AUTHORIZER_REQUESTS", 5000) {

@@ -94,16 +94,21 @@ impl Drop for Running {
 }
 
 /// An HTTP/1.1 connection that is kept open.
-struct Connection(BufReader<TcpStream>);
+pub(crate) struct Connection(BufReader<TcpStream>);
 
 impl Connection {
+    /// To a port of this machine.
+    pub(crate) fn open(port: u16) -> Self {
+        Self(BufReader::new(TcpStream::connect(("127.0.0.1", port)).unwrap()))
+    }
+
     /// Sends a request; `None` if the server went away before it had answered.
     fn send(&mut self, method: &str, path: &str, key: &str, body: &str) -> Option<(u16, String)> {
         self.send_with(method, path, &format!("apikey: {key}\r\n"), body)
     }
 
     /// - `header`: lines, each with its end.
-    fn send_with(&mut self, method: &str, path: &str, header: &str, body: &str) -> Option<(u16, String)> {
+    pub(crate) fn send_with(&mut self, method: &str, path: &str, header: &str, body: &str) -> Option<(u16, String)> {
         let request = format!(
             "{method} {path} HTTP/1.1\r\nhost: localhost\r\n{header}content-length: {}\r\n\r\n{body}",
             body.len()
@@ -187,7 +192,8 @@ fn the_story_of_a_first_day_can_be_told_on_a_fresh_start() {
     let server = Running::start(&folder.0);
     let mut site = Local { folder: &folder.0, connection: server.connect(), clock_offset: 0 };
     // The demo organization has a name of the story already.
-    story::tell(&mut site, "-star");
+    let token = story::tell(&mut site, "-star");
+    story::tell_of_a_key(&mut site, &token);
 }
 
 #[test]

@@ -117,7 +117,7 @@ async fn while_ses_is_down_for_a_minute_nothing_is_lost_and_nothing_doubled() {
     let created = ses.create_email_identity().email_identity(FROM).send().await;
     created.unwrap();
     let ses = Ses::new(ses, FROM.to_owned());
-    let deliver = async || stack.service.deliver_mails_by(|mail| ses.carry(mail)).await;
+    let deliver = async || Box::pin(stack.service.deliver_mails_by(|mail| ses.carry(mail))).await;
     // Nothing of what the stack sends goes anywhere but to SES.
     let local::mailbox::Mailbox::Memory { is_down, .. } = stack.service.mailbox.clone() else { unreachable!() };
     is_down.store(true, Ordering::SeqCst);

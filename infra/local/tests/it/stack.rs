@@ -35,7 +35,7 @@ use local::{
 };
 use serde_json::{Value, json};
 
-use crate::openapi;
+use crate::{openapi, privileges};
 
 pub(crate) const PUBLIC_URL: &str = "https://latchkey.example";
 
@@ -128,6 +128,7 @@ impl Stack {
             metrics: Metrics::new("test".to_owned(), String::new(), move |line| {
                 into.lock().unwrap().push(line.clone());
             }),
+            witness: privileges::witness(),
             mailbox: Mailbox::memory(),
             sealer: sealer.clone(),
         });

@@ -81,10 +81,10 @@ fn text(value: &Value) -> String {
     value.as_str().expect("it is a text").to_owned()
 }
 
-/// Tells the story.
+/// Tells the story, and gives the token of its founder at the end.
 ///
 /// - `suffix`: makes names and addresses differ from those of another telling on the same data.
-pub(crate) fn tell(site: &mut impl Site, suffix: &str) {
+pub(crate) fn tell(site: &mut impl Site, suffix: &str) -> String {
     let told = &mut Told(site);
     let (northwind, fabrikam) = (format!("north{suffix}"), format!("fabri{suffix}"));
     let (ines, tom) = (format!("ines@{northwind}.example"), format!("tom@{northwind}.example"));
@@ -142,4 +142,63 @@ pub(crate) fn tell(site: &mut impl Site, suffix: &str) {
     let there = told.by(&text(&switched["Authorization"]), 200, "GET", "/v1/users/info", None);
     assert_eq!(there["orgName"], json!(fabrikam));
     assert_eq!(told.by(&text(&switched["Authorization"]), 200, "GET", "/v1/apiKeys", None)["items"], json!([]));
+    token
+}
+
+/// The life of a key, told by who holds a token.
+pub(crate) fn tell_of_a_key(site: &mut impl Site, token: &str) {
+    let told = &mut Told(site);
+    let key = json!({ "metadata": { "name": "ci" }, "spec": { "expiry": LATER } });
+    let created = told.by(token, 201, "POST", "/v1/apiKeys", Some(key));
+    let (uid, key) = (text(&created["uid"]), text(&created["apiKey"]));
+    let path = format!("/v1/apiKeys/{uid}");
+    let opens = |told: &mut Told<'_, _>, wanted: u16, name: &str, value: &str| {
+        told.expect(wanted, "GET", "/v1/users/info", Some((name, value)), None)
+    };
+
+    // A program uses it, in any letter case and in the query, and exchanges it for a token, which is refreshed in both forms.
+    opens(told, 200, "ApiKey", &key);
+    opens(told, 200, "apikey", &key);
+    told.expect(200, "GET", &format!("/v1/users/info?ApiKey={key}"), None, None);
+    let exchanged = told.expect(200, "POST", "/v1/auth/authenticate", Some(("ApiKey", &key)), None);
+    let born = text(&exchanged["Authorization"]);
+    opens(told, 200, "Authorization", &born);
+    opens(told, 200, "Authorization", &format!("Bearer {born}"));
+    told.by(&born, 200, "GET", "/v1/auth/refresh", None);
+    let refreshed = text(&told.expect(200, "GET", &format!("/v1/auth/refresh/{born}"), None, None)["Authorization"]);
+    opens(told, 200, "Authorization", &refreshed);
+
+    // Its value is nowhere but in the answer that made it.
+    let seen = told.by(token, 200, "GET", &path, None);
+    assert_eq!(seen["metadata"]["name"], json!("ci"));
+    assert!(!seen.to_string().contains(&key), "{seen}");
+    told.by(token, 204, "PUT", &path, Some(json!({ "metadata": { "name": "deploy" } })));
+
+    // Revoked, key and tokens are dead with the answer; re-activated, the key opens again.
+    told.by(token, 204, "PUT", &format!("{path}/state"), Some(json!({ "isActive": false })));
+    opens(told, 401, "ApiKey", &key);
+    opens(told, 401, "Authorization", &born);
+    opens(told, 401, "Authorization", &refreshed);
+    told.by(token, 204, "PATCH", &path, Some(json!({ "isActive": true })));
+    opens(told, 200, "ApiKey", &key);
+
+    // A token that was revoked is dead, and the key is not.
+    let another = told.expect(200, "POST", "/v1/auth/authenticate", Some(("ApiKey", &key)), None);
+    let another = text(&another["Authorization"]);
+    let ends = json!({ "tokens": [another] });
+    told.expect(204, "POST", "/v1/users/auth/tokens/revoke", Some(("ApiKey", &key)), Some(ends));
+    opens(told, 401, "Authorization", &another);
+    opens(told, 200, "ApiKey", &key);
+
+    // Deleted, it is gone for good, and the trail tells all of it.
+    told.by(token, 204, "DELETE", &path, None);
+    told.by(token, 404, "DELETE", &path, None);
+    opens(told, 401, "ApiKey", &key);
+    let trail = told.by(token, 200, "GET", &format!("/v1/audits?resourceUid={uid}"), None);
+    let did: Vec<&str> = trail["items"].as_array().expect("a list").iter().filter_map(|it| it["spec"]["actionMsg"].as_str()).collect();
+    assert_eq!(
+        did,
+        ["API key deleted", "API key re-activated", "API key revoked", "API key changed", "API key created"],
+        "{trail}"
+    );
 }
