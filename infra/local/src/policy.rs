@@ -83,6 +83,8 @@ pub struct Policy {
 /// One statement, which allows.
 #[derive(Debug, Clone)]
 pub struct Statement {
+    /// The name in the template of the policy that it stands in, if several functions share that.
+    pub managed: Option<String>,
     /// Such as `dynamodb:GetItem`.
     pub actions: Vec<String>,
     /// Names of resources in the template.
@@ -118,7 +120,8 @@ impl Policy {
 }
 
 impl Statement {
-    fn allows(&self, access: &Access, resource: &str) -> bool {
+    /// Whether this one allows that.
+    pub fn allows(&self, access: &Access, resource: &str) -> bool {
         self.actions.contains(&access.action)
             && self.resources.iter().any(|allowed| match &access.index {
                 None => allowed == resource,
@@ -210,6 +213,7 @@ mod tests {
     fn policy(actions: &[&str], leading_keys: Option<&[&str]>) -> Policy {
         let text = |texts: &[&str]| texts.iter().map(ToString::to_string).collect::<Vec<_>>();
         let statement = Statement {
+            managed: None,
             actions: text(actions),
             resources: text(&["TenantsTable"]),
             leading_keys: leading_keys.map(text),

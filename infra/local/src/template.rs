@@ -105,7 +105,7 @@ fn function(resource_name: &str, resource: &Value, managed: &impl Fn(&str) -> Ve
     });
     let policies = properties["Policies"].as_array().expect("every function has policies").iter();
     let statements = policies.flat_map(|policy| match policy["Ref"].as_str() {
-        Some(name) => managed(name),
+        Some(name) => managed(name).into_iter().map(|it| Statement { managed: Some(name.to_owned()), ..it }).collect(),
         None => statements(policy),
     });
     Function {
@@ -126,6 +126,7 @@ fn statements(document: &Value) -> Vec<Statement> {
             assert!(members.all(|name| known.contains(&name.as_str())), "unknown in a statement: {statement}");
             assert_eq!(statement["Effect"], "Allow", "statements of this template allow");
             Statement {
+                managed: None,
                 actions: list(&statement["Action"]).map(text).collect(),
                 resources: list(&statement["Resource"]).map(resource_name).collect(),
                 leading_keys: condition(statement, "ForAllValues:StringLike", "dynamodb:LeadingKeys"),

@@ -13,7 +13,8 @@ use crate::{
 pub(crate) fn e2e(profile: &str) -> Result<(), Failure> {
     let functions = build(profile)?;
     let emulator = Emulator::start()?;
-    let mut deploy = command(tools::ministack_python()?, &["infra/xtask/src/deploy.py", &functions.display().to_string()]);
+    let mut deploy =
+        command(tools::ministack_python()?, &["infra/xtask/src/deploy.py", &functions.display().to_string()]);
     let deployed = output(emulator.surround(&mut deploy))?;
     println!("deployed: {}", deployed.trim());
     let path = target().join("xtask/deployed.json");

@@ -11,7 +11,7 @@ use crate::stack::{Call, LATER, Person, Stack, random_uid, unknown_key};
 pub(crate) struct Row {
     pub(crate) route: &'static str,
     /// Whether it needs no credential; such a route ignores a false one or answers as given for no credential.
-    public: bool,
+    pub(crate) public: bool,
     /// A body that a permitted caller could send.
     pub(crate) body: Option<Value>,
     /// For a plain user who asks for somebody else's thing.
@@ -141,7 +141,7 @@ fn settings() -> Vec<Row> {
 }
 
 /// What a path may name.
-struct Target {
+pub(crate) struct Target {
     key: String,
     user: String,
     tenant: String,
@@ -156,19 +156,19 @@ impl Target {
         }
     }
 
-    fn named(uid: &str) -> Self {
+    pub(crate) fn named(uid: &str) -> Self {
         Self { key: uid.to_owned(), user: uid.to_owned(), tenant: uid.to_owned() }
     }
 }
 
 impl Row {
     /// The route as the template writes it: `{user}` here is a `{uid}` that names a user.
-    fn key(&self) -> String {
+    pub(crate) fn key(&self) -> String {
         self.route.replace("{user}", "{uid}")
     }
 
     /// - `target`: what the path names.
-    fn call(&self, stack: &Stack, target: &Target) -> Call {
+    pub(crate) fn call(&self, stack: &Stack, target: &Target) -> Call {
         let (method, path) = self.route.split_once(' ').unwrap_or(("GET", "/v1/nothing/here"));
         let path = path
             .replace("{uid}", &target.key)

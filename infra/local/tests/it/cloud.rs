@@ -138,12 +138,16 @@ fn what_time_brings_comes_by_schedule_and_stream() {
     let person = json!({ "firstName": "Ada", "lastName": "Lund", "emailId": email, "orgName": "contoso-cloud" });
     assert_eq!(cloud.call("POST", "/v1/tenants/signup", None, Some(&person)).0, 204);
     let mail = cloud.newest_mail(email);
-    let link = mail.lines().find(|line| line.starts_with("http") && line.contains('#')).unwrap().split_once('#').unwrap().1;
+    let link =
+        mail.lines().find(|line| line.starts_with("http") && line.contains('#')).unwrap().split_once('#').unwrap().1;
     assert_eq!(cloud.call("POST", &format!("/v1/tenants/signup/{link}/activate"), None, Some(&json!({}))).0, 204);
     let password = json!({ "password": PASSWORD });
     assert_eq!(cloud.call("PATCH", &format!("/v1/auth/password/{link}/activate"), None, Some(&password)).0, 204);
     let sign_in = json!({ "emailId": email, "password": PASSWORD });
-    let token = cloud.call("POST", "/v1/auth/authenticate", None, Some(&sign_in)).1["Authorization"].as_str().unwrap().to_owned();
+    let token = cloud.call("POST", "/v1/auth/authenticate", None, Some(&sign_in)).1["Authorization"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let by = Some(("Authorization", token.as_str()));
 
     // A key that ends within seconds is made inactive by the schedule, and the record of it gets its place in the chain.

@@ -144,6 +144,12 @@ impl Stack {
         lines.iter().filter_map(|line| line[metric.name()].as_i64()).collect()
     }
 
+    /// Makes a domain say in the DNS of the test that it is this tenant's.
+    pub(crate) fn says_whose(&self, domain: &str, tenant: &str) {
+        let texts = vec!["v=spf1 -all".to_owned(), format!("latchkey-tenant={tenant}")];
+        self.texts.lock().unwrap().insert(format!("_latchkey.{domain}."), texts);
+    }
+
     /// Signs tokens as the functions do.
     pub(crate) fn signer(&self) -> Signer {
         Signer::new(self.sealer.clone())

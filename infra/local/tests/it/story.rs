@@ -195,7 +195,8 @@ pub(crate) fn tell_of_a_key(site: &mut impl Site, token: &str) {
     told.by(token, 404, "DELETE", &path, None);
     opens(told, 401, "ApiKey", &key);
     let trail = told.by(token, 200, "GET", &format!("/v1/audits?resourceUid={uid}"), None);
-    let did: Vec<&str> = trail["items"].as_array().expect("a list").iter().filter_map(|it| it["spec"]["actionMsg"].as_str()).collect();
+    let did: Vec<&str> =
+        trail["items"].as_array().expect("a list").iter().filter_map(|it| it["spec"]["actionMsg"].as_str()).collect();
     assert_eq!(
         did,
         ["API key deleted", "API key re-activated", "API key revoked", "API key changed", "API key created"],
