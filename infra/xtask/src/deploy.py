@@ -163,7 +163,6 @@ print(
             "sample": path(sample_names["Api"]),
             "routes": routes,
             "log": names["FunctionLog"],
-            "functions": {name: names[name] for name in ("Sweeper", "Mailer", "Authenticate", "Authorizer")},
         }
     )
 )

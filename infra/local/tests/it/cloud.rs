@@ -178,12 +178,16 @@ fn what_time_brings_comes_by_schedule_and_stream() {
 
     // Every line of the log is JSON, a refusal is counted, and none of the secrets of this story stands there.
     let mut logged = String::new();
-    for function in cloud.deployed["functions"].as_object().unwrap().values() {
-        let group = json!({ "logGroupName": format!("/aws/lambda/{}", function.as_str().unwrap()) });
-        let events = cloud.aws("logs", "Logs_20140328.FilterLogEvents", &group);
+    let mut request = json!({ "logGroupName": cloud.deployed["log"] });
+    loop {
+        let events = cloud.aws("logs", "Logs_20140328.FilterLogEvents", &request);
         for event in events["events"].as_array().unwrap() {
             logged += event["message"].as_str().unwrap().trim_end();
             logged.push('\n');
+        }
+        match &events["nextToken"] {
+            Value::Null => break,
+            next => request["nextToken"] = next.clone(),
         }
     }
     let ours: Vec<Value> = logged

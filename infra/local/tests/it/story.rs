@@ -139,9 +139,10 @@ pub(crate) fn tell(site: &mut impl Site, suffix: &str) -> String {
 
     // She switches to the other one without a password.
     let switched = told.by(&token, 200, "POST", &format!("/v1/auth/org/{fabrikam}/switch"), None);
-    let there = told.by(&text(&switched["Authorization"]), 200, "GET", "/v1/users/info", None);
+    let token = text(&switched["Authorization"]);
+    let there = told.by(&token, 200, "GET", "/v1/users/info", None);
     assert_eq!(there["orgName"], json!(fabrikam));
-    assert_eq!(told.by(&text(&switched["Authorization"]), 200, "GET", "/v1/apiKeys", None)["items"], json!([]));
+    assert_eq!(told.by(&token, 200, "GET", "/v1/apiKeys", None)["items"], json!([]));
     token
 }
 
