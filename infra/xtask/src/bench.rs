@@ -143,6 +143,8 @@ fn measure(
             .env("AWS_LAMBDA_FUNCTION_NAME", name)
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
             .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
+            .env("METRICS_SERVICE", "bench")
+            .env("MAIL_FROM", "bench@example.com")
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         let started_at = now();
@@ -150,11 +152,19 @@ fn measure(
         let mut waiting = api.accept()?;
         init.push((waiting.asked_at - started_at).as_secs_f64() * 1000.0);
         let (millis, answer) = waiting.invoke(api, event)?;
-        let status = serde_json::from_str::<Value>(&answer)?["statusCode"].as_u64();
+        let said: Value = serde_json::from_str(&answer)?;
+        // What is called by streams and schedules, or decides for others, gives no status; it must have found nothing amiss.
+        let (status, is_well) = match said["statusCode"].as_u64() {
+            Some(status) => (status.to_string(), status != 401 && status < 500),
+            None => {
+                let failures = said["batchItemFailures"].as_array().map_or(0, Vec::len);
+                (answer.clone(), failures == 0 && said["isAuthorized"] != false && said.is_object())
+            }
+        };
         if start == 0 {
-            println!("{name}: {}", status.unwrap_or_default());
+            println!("{name}: {status}");
         }
-        if status.is_none_or(|status| status == 401 || status >= 500) {
+        if !is_well {
             return Err(format!("{name} answered {answer}").into());
         }
         first.push(millis);

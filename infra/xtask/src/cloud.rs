@@ -1,7 +1,11 @@
-//! The template on an emulator of AWS, with functions that cargo-lambda has built: the stories through gateway, Lambda runtime,
-//! tables, streams, schedule, KMS and SES.
+//! What is deployed, and the template on an emulator of AWS with functions that cargo-lambda has built: the stories through gateway,
+//! Lambda runtime, tables, streams, schedule, KMS and SES.
 
-use std::{fs, path::PathBuf, process::Stdio};
+use std::{
+    fs,
+    path::PathBuf,
+    process::{Command, Stdio},
+};
 
 use crate::{
     run::{Failure, cargo, command, output, root, run, target},
@@ -23,14 +27,63 @@ pub(crate) fn e2e(profile: &str) -> Result<(), Failure> {
     run(tests.env("LATCHKEY_TEST_CLOUD", path).env("LATCHKEY_TEST_CLOUD_PORT", emulator.port.to_string()))
 }
 
+/// Builds every function for Lambda, and writes a template beside them that `sam deploy` takes as it is.
+///
+/// - `architecture`: as Lambda calls it, `arm64` or `x86_64`.
+pub(crate) fn package(architecture: &str) -> Result<(), Failure> {
+    let flag = match architecture {
+        "arm64" => "--arm64",
+        "x86_64" => "--x86-64",
+        other => return Err(format!("Lambda has no architecture {other}; it has arm64 and x86_64").into()),
+    };
+    // By zig, which links for the C library of Lambda wherever this runs.
+    run(&mut cargo_lambda(&["build", "--package", "functions", "--release", flag])?)?;
+    let template = fs::read_to_string(root().join("infra/template.yaml"))?;
+    let packaged = target().join("package/template.yaml");
+    fs::create_dir_all(target().join("package"))?;
+    fs::write(&packaged, packaged_template(&template, architecture)?)?;
+    println!("Deploy it by: sam deploy --guided --capabilities CAPABILITY_IAM --template-file target/package/template.yaml");
+    Ok(())
+}
+
+/// The template with the place of each function in the stead of how to build it.
+fn packaged_template(template: &str, architecture: &str) -> Result<String, Failure> {
+    const BUILD: &str = "    Metadata: { BuildMethod: rust-cargolambda, BuildProperties: { Binary: ";
+    let (mut packaged, mut binary, mut count) = (String::new(), None, 0);
+    for line in template.lines() {
+        if let Some(rest) = line.strip_prefix(BUILD) {
+            binary = rest.split(' ').next();
+            continue;
+        }
+        match line {
+            "    CodeUri: .." => {}
+            "    Architectures: [arm64]" => packaged += &format!("    Architectures: [{architecture}]\n"),
+            "    Properties:" if binary.is_some() => {
+                let binary = binary.take().unwrap_or_default();
+                packaged += &format!("    Properties:\n      CodeUri: ../lambda/{binary}\n");
+                count += 1;
+            }
+            line => packaged += &format!("{line}\n"),
+        }
+    }
+    let functions = fs::read_dir(root().join("functions/src/bin"))?.count();
+    if count == functions { Ok(packaged) } else { Err(format!("the template has {count} functions of {functions}").into()) }
+}
+
+/// A command of cargo-lambda.
+fn cargo_lambda(arguments: &[&str]) -> Result<Command, Failure> {
+    let program = tools::cargo_lambda()?;
+    let folder = program.parent().ok_or("it lies in a folder")?.display().to_string();
+    let mut command = cargo(&["lambda"]);
+    command.args(arguments);
+    command.env("PATH", format!("{folder}:{}", std::env::var_os("PATH").unwrap_or_default().display()));
+    Ok(command)
+}
+
 /// Builds every function with cargo-lambda, and strips it of what only debuggers read. The folder of them.
 fn build(profile: &str) -> Result<PathBuf, Failure> {
-    let cargo_lambda = tools::cargo_lambda()?;
-    let folder = cargo_lambda.parent().ok_or("it lies in a folder")?.display().to_string();
-    let path = format!("{folder}:{}", std::env::var_os("PATH").unwrap_or_default().display());
     // The linker of this machine will do: nothing of this leaves it.
-    let mut build = cargo(&["lambda", "build", "--package", "functions", "--compiler", "cargo", "--profile", profile]);
-    run(build.env("PATH", path))?;
+    run(&mut cargo_lambda(&["build", "--package", "functions", "--compiler", "cargo", "--profile", profile])?)?;
     let built = target().join("lambda");
     let stripped = target().join("xtask/functions");
     let _ = fs::remove_dir_all(&stripped);
@@ -73,12 +126,12 @@ impl Emulator {
     }
 
     /// Makes a program take this for AWS.
-    fn surround<'a>(&self, program: &'a mut std::process::Command) -> &'a mut std::process::Command {
+    fn surround<'a>(&self, program: &'a mut Command) -> &'a mut Command {
         environment(program, self.port)
     }
 }
 
-fn environment(program: &mut std::process::Command, port: u16) -> &mut std::process::Command {
+fn environment(program: &mut Command, port: u16) -> &mut Command {
     for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
         program.env(name, "test");
     }

@@ -37,6 +37,12 @@ enum Command {
         #[arg(long)]
         only: Vec<String>,
     },
+    /// Build what `sam deploy` takes
+    Package {
+        /// As Lambda calls it
+        #[arg(long, default_value = "arm64")]
+        architecture: String,
+    },
     /// Deploy to an emulator of AWS, and tell the stories there
     E2e {
         /// The profile of the functions
@@ -99,6 +105,7 @@ enum Bench {
 fn main() -> ExitCode {
     let succeeded = match Arguments::parse().command {
         Command::Test { skip, only } => suites::test(&skip, &only),
+        Command::Package { architecture } => cloud::package(&architecture).map(|()| true),
         Command::E2e { profile } => cloud::e2e(&profile).map(|()| true),
         Command::Screenshots { for_readme } => console::screenshots(for_readme).map(|()| true),
         Command::Bench { what: Bench::Page { profile, keys } } => console::bench(&profile, keys).map(|()| true),
