@@ -18,10 +18,13 @@ pub enum AuthorizerError {
     /// The authorizer was attached in a way that it does not speak.
     #[error("the authorizer takes events of type REQUEST in payload format 2.0, and this one is of another")]
     Format,
-    /// Not an event at all.
-    #[error("the event is unreadable: {0}")]
-    Unreadable(#[from] serde_json::Error),
-    /// The tables did not answer, or hold what they must not.
+    /// Not an event at all. What the parser says of it could quote a header, which may be a secret.
+    #[error("the event is unreadable")]
+    Unreadable,
+    /// The tables did not answer. They may later.
+    #[error("whether the caller may pass cannot be found out now: {0}")]
+    Unavailable(String),
+    /// The tables hold what they must not.
     #[error("whether the caller may pass cannot be found out: {0}")]
     Undecided(String),
 }
@@ -87,7 +90,9 @@ pub async fn handle(app: &App, event: Event) -> Result<Answer, AuthorizerError> 
             tracing::info!(%reference, is_authorized = answer.is_authorized, cause, millis, "answered");
         }
         Err(error) => {
-            app.metrics.note(app.clock.now(), Metric::OwnFaults, 1);
+            let is_of_others = matches!(error, AuthorizerError::Unavailable(_));
+            let metric = if is_of_others { Metric::Unavailable } else { Metric::OwnFaults };
+            app.metrics.note(app.clock.now(), metric, 1);
             tracing::error!(%reference, cause = %error, millis, "not answered");
         }
     }
@@ -120,13 +125,17 @@ async fn decide(app: &App, event: Event) -> Result<(Answer, Option<String>), Aut
 /// Why the caller is refused, if it is the caller who is to blame.
 fn refused(app: &App, error: &ApiError) -> Result<Option<String>, AuthorizerError> {
     let (status, _) = error.status_and_code();
+    let cause = error.cause().unwrap_or_else(|| error.to_string());
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        return Err(AuthorizerError::Unavailable(cause));
+    }
     if status.is_server_error() {
-        return Err(AuthorizerError::Undecided(error.cause().unwrap_or_else(|| error.to_string())));
+        return Err(AuthorizerError::Undecided(cause));
     }
     if status == StatusCode::UNAUTHORIZED {
         app.metrics.note(app.clock.now(), Metric::Refused, 1);
     }
-    Ok(Some(error.cause().unwrap_or_else(|| error.to_string())))
+    Ok(Some(cause))
 }
 
 impl Event {
@@ -138,7 +147,7 @@ impl Event {
             json!({ "http": { "method": "GET" } })
         };
         let headers = if self.headers.is_object() { self.headers } else { json!({}) };
-        Ok(serde_json::from_value(json!({
+        serde_json::from_value(json!({
             "version": self.version,
             "rawPath": self.raw_path,
             "rawQueryString": self.raw_query_string,
@@ -146,6 +155,7 @@ impl Event {
             "cookies": self.cookies,
             "requestContext": context,
             "isBase64Encoded": false,
-        }))?)
+        }))
+        .map_err(|_| AuthorizerError::Unreadable)
     }
 }

@@ -128,12 +128,22 @@ impl Posted {
 #[derive(Debug, Clone, Default)]
 pub struct Faults {
     conflicts: Arc<AtomicU32>,
+    failures: Arc<AtomicU32>,
 }
 
 impl Faults {
     /// Cancels so many transactions from now on, as if each had met another one on its first item.
     pub fn cancel_transactions(&self, count: u32) {
         self.conflicts.store(count, Ordering::SeqCst);
+    }
+
+    /// Fails so many calls from now on, whatever they are. The SDK tries a call three times.
+    pub fn fail_calls(&self, count: u32) {
+        self.failures.store(count, Ordering::SeqCst);
+    }
+
+    fn fails(&self) -> bool {
+        self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |count| count.checked_sub(1)).is_ok()
     }
 
     fn takes(&self, operation: &str) -> bool {
@@ -158,6 +168,7 @@ impl HttpConnector for Guarded {
             .as_ref()
             .map_or(Ok(()), |guard| guard.check(&accesses, |table| self.resources.get(table).cloned()));
         match allowed {
+            Ok(()) if self.faults.fails() => HttpConnectorFuture::ready(Ok(failure())),
             Ok(()) if self.faults.takes(name) => HttpConnectorFuture::ready(Ok(conflict(&body))),
             Ok(()) => {
                 let images = Images::of(name, &body);
@@ -195,6 +206,12 @@ fn conflict(transaction: &Value) -> HttpResponse {
         "Message": "Transaction cancelled, please refer cancellation reasons for specific reasons [TransactionConflict]",
         "CancellationReasons": reasons,
     }))
+}
+
+/// What DynamoDB answers when something is wrong with itself.
+fn failure() -> HttpResponse {
+    let body = json!({ "__type": "com.amazonaws.dynamodb.v20120810#InternalServerError", "message": "try again" });
+    HttpResponse::new(StatusCode::try_from(500).expect("a status"), SdkBody::from(body.to_string()))
 }
 
 fn bad_request(body: &Value) -> HttpResponse {

@@ -78,6 +78,8 @@ impl Guard {
 pub struct Policy {
     /// Each allows something; what none allows is denied.
     pub statements: Vec<Statement>,
+    /// What these allow is denied too unless one of those allows it.
+    pub boundary: Vec<Statement>,
 }
 
 /// One statement, which allows.
@@ -111,11 +113,11 @@ pub struct Access {
 }
 
 impl Policy {
-    /// Whether a statement allows this.
+    /// Whether a statement allows this, and one of the boundary.
     ///
     /// - `resource`: the name in the template of what the access is to.
     pub fn allows(&self, access: &Access, resource: &str) -> bool {
-        self.statements.iter().any(|statement| statement.allows(access, resource))
+        [&self.statements, &self.boundary].iter().all(|of| of.iter().any(|it| it.allows(access, resource)))
     }
 }
 
@@ -165,7 +167,14 @@ pub fn accesses(operation: &str, body: &Value) -> Vec<Access> {
     match operation {
         "BatchGetItem" | "BatchWriteItem" => {
             let tables = body["RequestItems"].as_object().into_iter().flatten();
-            tables.map(|(table, _)| access(operation, &Value::from(table.as_str()), &Value::Null)).collect()
+            let of_table = |(table, call): (&String, &Value)| {
+                let keys = call["Keys"].as_array().into_iter().flatten();
+                let mut leading_keys: Vec<String> =
+                    keys.filter_map(|key| key["pk"]["S"].as_str().map(ToOwned::to_owned)).collect();
+                leading_keys.dedup();
+                Access { leading_keys, ..access(operation, &Value::from(table.as_str()), &Value::Null) }
+            };
+            tables.map(of_table).collect()
         }
         "TransactWriteItems" => {
             let writes = body["TransactItems"].as_array().into_iter().flatten().filter_map(Value::as_object).flatten();
@@ -219,7 +228,40 @@ mod tests {
             leading_keys: leading_keys.map(text),
             attributes: None,
         };
-        Policy { statements: vec![statement] }
+        Policy { boundary: vec![everything()], statements: vec![statement] }
+    }
+
+    fn everything() -> Statement {
+        let text = |texts: &[&str]| texts.iter().map(ToString::to_string).collect::<Vec<_>>();
+        Statement {
+            managed: None,
+            actions: ["GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem", "BatchGetItem"]
+                .map(|it| format!("dynamodb:{it}"))
+                .to_vec(),
+            resources: text(&["TenantsTable", "KeysTable", "${TenantsTable.Arn}/index/by-expiry"]),
+            leading_keys: None,
+            attributes: None,
+        }
+    }
+
+    #[test]
+    fn nothing_goes_beyond_the_boundary() {
+        let get = json!({ "TableName": "tenants", "Key": { "pk": { "S": "TENANT#1" } } });
+        let mut bounded = policy(&["dynamodb:GetItem"], None);
+        assert_eq!(denied(&bounded, "GetItem", &get), None);
+        bounded.boundary[0].actions.retain(|action| action != "dynamodb:GetItem");
+        assert_eq!(denied(&bounded, "GetItem", &get).unwrap(), "GetItem");
+    }
+
+    #[test]
+    fn a_batch_is_about_the_partitions_of_all_its_keys() {
+        let users = policy(&["dynamodb:BatchGetItem"], Some(&["USER#*"]));
+        let batch = |keys: &[&str]| {
+            let keys: Vec<Value> = keys.iter().map(|pk| json!({ "pk": { "S": pk }, "sk": { "S": "x" } })).collect();
+            json!({ "RequestItems": { "tenants": { "Keys": keys } } })
+        };
+        assert_eq!(denied(&users, "BatchGetItem", &batch(&["USER#1", "USER#2"])), None);
+        assert!(denied(&users, "BatchGetItem", &batch(&["USER#1", "ONCE#2"])).is_some());
     }
 
     fn denied(policy: &Policy, operation: &str, body: &Value) -> Option<String> {

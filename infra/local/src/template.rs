@@ -82,9 +82,11 @@ impl Template {
         let resources = template["Resources"].as_object().expect("there are resources");
         let of_type = |wanted: &'static str| resources.iter().filter(move |(_, resource)| resource["Type"] == wanted);
         let managed = |name: &str| statements(&resources[name]["Properties"]["PolicyDocument"]);
+        // Every function has the one that the defaults name.
+        let boundary = managed(&text(&template["Globals"]["Function"]["PermissionsBoundary"]["Ref"]));
         Self {
             functions: of_type("AWS::Serverless::Function")
-                .map(|(name, resource)| function(name, resource, &managed))
+                .map(|(name, resource)| function(name, resource, &managed, &boundary))
                 .collect(),
             tables: of_type("AWS::DynamoDB::Table")
                 .map(|(name, resource)| table(name, &resource["Properties"]))
@@ -93,7 +95,12 @@ impl Template {
     }
 }
 
-fn function(resource_name: &str, resource: &Value, managed: &impl Fn(&str) -> Vec<Statement>) -> Function {
+fn function(
+    resource_name: &str,
+    resource: &Value,
+    managed: &impl Fn(&str) -> Vec<Statement>,
+    boundary: &[Statement],
+) -> Function {
     let properties = &resource["Properties"];
     let events = properties["Events"].as_object().into_iter().flat_map(Map::values);
     let routes = events.filter(|event| event["Type"] == "HttpApi").map(|event| {
@@ -112,12 +119,14 @@ fn function(resource_name: &str, resource: &Value, managed: &impl Fn(&str) -> Ve
         name: text(&resource["Metadata"]["BuildProperties"]["Binary"]),
         resource: resource_name.to_owned(),
         routes: routes.collect(),
-        policy: Policy { statements: statements.collect() },
+        policy: Policy { statements: statements.collect(), boundary: boundary.to_vec() },
     }
 }
 
 fn statements(document: &Value) -> Vec<Statement> {
     let statements = document["Statement"].as_array().expect("a policy has statements").iter();
+    // One that is there on a condition is about X-Ray, of which there is none here.
+    let statements = statements.filter(|statement| statement["Fn::If"].is_null());
     statements
         .map(|statement| {
             // What this reader does not know it must not take for a permission.

@@ -10,8 +10,13 @@ use std::{
 use crate::{
     run::{Failure, cargo, command, output, root, run, target},
     server::{self, Background},
-    tools,
+    suites, tools,
 };
+
+/// Where the functions lie that are deployed, apart from those that are tried: they are for another machine.
+const PACKAGED: &str = "target/package/functions";
+/// Where those lie that are tried.
+const BUILT: &str = "target/xtask/built";
 
 /// Builds with this profile, deploys, and tells the stories.
 pub(crate) fn e2e(profile: &str) -> Result<(), Failure> {
@@ -24,7 +29,8 @@ pub(crate) fn e2e(profile: &str) -> Result<(), Failure> {
     let path = target().join("xtask/deployed.json");
     fs::write(&path, deployed)?;
     let mut tests = cargo(&["test", "--package", "local", "--test", "it", "--", "--ignored", "--nocapture", "cloud::"]);
-    run(tests.env("LATCHKEY_TEST_CLOUD", path).env("LATCHKEY_TEST_CLOUD_PORT", emulator.port.to_string()))
+    tests.env("LATCHKEY_TEST_CLOUD", path).env("LATCHKEY_TEST_CLOUD_PORT", emulator.port.to_string());
+    suites::run_tests(&mut tests, 2)
 }
 
 /// Builds every function for Lambda, and writes a template beside them that `sam deploy` takes as it is.
@@ -37,12 +43,15 @@ pub(crate) fn package(architecture: &str) -> Result<(), Failure> {
         other => return Err(format!("Lambda has no architecture {other}; it has arm64 and x86_64").into()),
     };
     // By zig, which links for the C library of Lambda wherever this runs.
-    run(&mut cargo_lambda(&["build", "--package", "functions", "--release", flag])?)?;
+    run(&mut cargo_lambda(&["build", "--package", "functions", "--release", flag, "--lambda-dir", PACKAGED])?)?;
+    suites::hold_no_local_control(|name| root().join(PACKAGED).join(name).join("bootstrap"))?;
     let template = fs::read_to_string(root().join("infra/template.yaml"))?;
     let packaged = target().join("package/template.yaml");
     fs::create_dir_all(target().join("package"))?;
     fs::write(&packaged, packaged_template(&template, architecture)?)?;
-    println!("Deploy it by: sam deploy --guided --capabilities CAPABILITY_IAM --template-file target/package/template.yaml");
+    println!(
+        "Deploy it by: sam deploy --guided --capabilities CAPABILITY_IAM --template-file target/package/template.yaml"
+    );
     Ok(())
 }
 
@@ -60,14 +69,18 @@ fn packaged_template(template: &str, architecture: &str) -> Result<String, Failu
             "    Architectures: [arm64]" => packaged += &format!("    Architectures: [{architecture}]\n"),
             "    Properties:" if binary.is_some() => {
                 let binary = binary.take().unwrap_or_default();
-                packaged += &format!("    Properties:\n      CodeUri: ../lambda/{binary}\n");
+                packaged += &format!("    Properties:\n      CodeUri: functions/{binary}\n");
                 count += 1;
             }
             line => packaged += &format!("{line}\n"),
         }
     }
     let functions = fs::read_dir(root().join("functions/src/bin"))?.count();
-    if count == functions { Ok(packaged) } else { Err(format!("the template has {count} functions of {functions}").into()) }
+    if count == functions {
+        Ok(packaged)
+    } else {
+        Err(format!("the template has {count} functions of {functions}").into())
+    }
 }
 
 /// A command of cargo-lambda.
@@ -83,8 +96,18 @@ fn cargo_lambda(arguments: &[&str]) -> Result<Command, Failure> {
 /// Builds every function with cargo-lambda, and strips it of what only debuggers read. The folder of them.
 fn build(profile: &str) -> Result<PathBuf, Failure> {
     // The linker of this machine will do: nothing of this leaves it.
-    run(&mut cargo_lambda(&["build", "--package", "functions", "--compiler", "cargo", "--profile", profile])?)?;
-    let built = target().join("lambda");
+    run(&mut cargo_lambda(&[
+        "build",
+        "--package",
+        "functions",
+        "--compiler",
+        "cargo",
+        "--profile",
+        profile,
+        "--lambda-dir",
+        BUILT,
+    ])?)?;
+    let built = root().join(BUILT);
     let stripped = target().join("xtask/functions");
     let _ = fs::remove_dir_all(&stripped);
     for source in fs::read_dir(root().join("functions/src/bin"))? {

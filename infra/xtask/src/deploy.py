@@ -2,13 +2,17 @@
 
     python deploy.py FOLDER_OF_FUNCTIONS
 
-MiniStack (1.5) differs from AWS in what this script makes up for, and in nothing else:
+MiniStack (1.5) differs from AWS, among other things, in what this script makes up for:
 - it ignores the OpenAPI body in which SAM puts routes, so the routes are created from that very body;
 - it knows no alarms by metric math and no Route 53 aliases, so those resources are left out;
 - under AUTH=true it enforces actions and resources of policies, but it does not see which attributes a write names, and it looks
-  for ses:SendEmail on every resource, so those two are loosened. The local server enforces them.
+  for ses:SendEmail on every resource, so those two are loosened; partitions and the boundary it does not know. The local server enforces
+  all of that.
+
+It adds a function without a policy, by which the tests see that policies are enforced at all.
 """
 
+import copy
 import io
 import json
 import os
@@ -75,6 +79,10 @@ def template():
             loosen(properties["PolicyDocument"])
         elif "Metrics" in properties or resource["Type"] == "AWS::Route53::RecordSet":
             del resources[name]
+    powerless = copy.deepcopy(resources["ApiKeyList"])
+    powerless["Properties"]["Policies"] = []
+    powerless["Properties"]["Events"]["List"]["Properties"]["Path"] = "/powerless"
+    resources["Powerless"] = powerless
     defaults = template["Globals"]["Function"]
     del defaults["CodeUri"]
     defaults["Architectures"] = ["x86_64"]

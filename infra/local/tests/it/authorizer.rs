@@ -311,4 +311,15 @@ async fn what_cannot_be_found_out_is_neither_yes_nor_no() {
         assert!(!stack.service.authorize(serde_json::from_value(event).unwrap()).await.unwrap().is_authorized);
     }
     assert_eq!(stack.watched(Metric::Refused), [1, 1]);
+    let event = json!({ "version": "2.0", "type": "REQUEST", "headers": { "apikey": 7 } });
+    let unreadable = stack.service.authorize(serde_json::from_value(event).unwrap()).await.unwrap_err();
+    assert_eq!(unreadable.to_string(), "the event is unreadable");
+    assert_eq!(stack.watched(Metric::OwnFaults), [1]);
+
+    // A table that does not answer refuses nobody, and is no defect of ours.
+    stack.service.faults.fail_calls(3);
+    let undecided = user.request("GET", "/things/1").authorize().await;
+    assert!(matches!(undecided, Err(AuthorizerError::Unavailable(_))), "{undecided:?}");
+    assert_eq!(stack.watched(Metric::Unavailable), [1]);
+    assert!(user.request("GET", "/things/1").authorize().await.unwrap().is_authorized);
 }

@@ -167,6 +167,11 @@ fn what_time_brings_comes_by_schedule_and_stream() {
     let (status, page) = cloud.ask("api", "GET", "/sign-in", "accept: text/html\r\n", "");
     let page = page.as_str().unwrap();
     assert!(status == 200 && page.contains("<h1"), "{page}");
+    // The cloud decides by the roles: what works for a function does not for one that has no policy.
+    let by_token = format!("Authorization: {token}\r\n");
+    assert_eq!(cloud.ask("api", "GET", "/v1/apiKeys", &by_token, "").0, 200);
+    let (status, answer) = cloud.ask("api", "GET", "/powerless", &by_token, "");
+    assert_eq!(status, 500, "{answer}");
     let (status, keys) = cloud.ask("api", "GET", "/.well-known/jwks.json", "", "");
     assert!(status == 200 && keys["keys"][0]["crv"] == "P-256", "{keys}");
     let (status, answer) = cloud.ask("api", "GET", "/nowhere/at/all", "", "");
