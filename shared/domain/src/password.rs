@@ -7,11 +7,13 @@ use zeroize::Zeroizing;
 
 use crate::timestamp::Timestamp;
 
+mod guesses;
+
 /// Characters of a password that are taken at all, before any work is done on it.
 pub const MAX_BYTES: usize = 4096;
-/// Below so many guesses a password is too common, whatever characters it has. The three thousand most used ones all
+/// Below a million guesses a password is too common, whatever characters it has. The three thousand most used ones all
 /// lie far below. Source: ASVS 5.0, 6.2.4.
-const MIN_GUESSES: u64 = 1_000_000;
+const MIN_GUESSES_LOG10: f64 = 6.0;
 /// What a tenant may set as least and greatest length.
 pub const LENGTHS: std::ops::RangeInclusive<u32> = 6..=128;
 /// Characters of a regular expression.
@@ -245,7 +247,7 @@ impl PasswordPolicy {
             rule(count(|char| !char.is_alphanumeric()) >= self.min_special, BrokenRule::Special);
         }
         // An estimate of what is too long to be common would only cost time.
-        let common = length <= self.max_length && zxcvbn::zxcvbn(text, known).guesses() < MIN_GUESSES;
+        let common = length <= self.max_length && guesses::log10(text, known) < MIN_GUESSES_LOG10;
         rule(!common, BrokenRule::TooCommon);
         broken
     }
