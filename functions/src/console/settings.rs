@@ -522,7 +522,7 @@ fn settings_in_words(error: &ApiError) -> String {
             "Passwords expire after 1 to 1000 days, and the first reminder comes fewer days before."
         }
         ApiError::Policy(PolicyRefused::Regex) => {
-            "This is no regular expression that can be used: at most 256 characters, without look-around."
+            "This is no regular expression that can be used: at most 256 characters, without look-around or Unicode classes."
         }
         ApiError::Setting(SettingRefused::IdleMinutes) => "Choose between 15 and 1440 minutes.",
         ApiError::Setting(SettingRefused::Banner) => {
