@@ -8,9 +8,15 @@ use aws_smithy_http_client::{
     Builder,
     tls::{self, TlsContext, TrustStore},
 };
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::{
+    http::SharedHttpClient,
+    interceptors::context::InterceptorContext,
+    retries::classifiers::{ClassifyRetry, RetryAction},
+};
 use aws_smithy_types::{retry::RetryConfig, timeout::TimeoutConfig};
 use aws_types::{SdkConfig, region::Region};
+
+use store::TRANSACTION_CONFLICT;
 
 use crate::app::{SettingsError, optional, required};
 
@@ -19,10 +25,13 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(800);
 /// All attempts together: under the time-out of the function, which would answer in our place.
 const OPERATION_TIMEOUT: Duration = Duration::from_millis(2500);
 const ATTEMPTS: u32 = 3;
+/// The longest pause before the second attempt; the pause is random and may be twice as long before the third. A second,
+/// as the SDK would have it, is longer than most requests take.
+const BACKOFF: Duration = Duration::from_millis(50);
 
 /// The client of DynamoDB that the environment describes.
 pub(crate) fn dynamodb_from_env() -> Result<aws_sdk_dynamodb::Client, SettingsError> {
-    let mut config = aws_sdk_dynamodb::config::Builder::from(&sdk_config_from_env()?);
+    let mut config = dynamodb_config(&sdk_config_from_env()?);
     config.set_endpoint_url(optional("AWS_ENDPOINT_URL_DYNAMODB").or_else(|| optional("AWS_ENDPOINT_URL")));
     Ok(aws_sdk_dynamodb::Client::from_conf(config.build()))
 }
@@ -42,6 +51,33 @@ pub(crate) fn ses_from_env() -> Result<aws_sdk_sesv2::Client, SettingsError> {
     Ok(aws_sdk_sesv2::Client::from_conf(config.build()))
 }
 
+/// The settings of the client of DynamoDB, whatever carries its requests.
+pub fn dynamodb_config(config: &SdkConfig) -> aws_sdk_dynamodb::config::Builder {
+    aws_sdk_dynamodb::config::Builder::from(config).retry_classifier(Conflicts)
+}
+
+/// Tries a single write again that met a transaction: transactions are over in milliseconds.
+#[derive(Debug)]
+struct Conflicts;
+
+impl ClassifyRetry for Conflicts {
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        let body = context.response().and_then(|response| response.body().bytes()).unwrap_or_default();
+        let code = TRANSACTION_CONFLICT.as_bytes();
+        // Only refusals, so that no answer with items in it is searched.
+        let is_refused = context.response().is_some_and(|response| response.status().as_u16() == 400);
+        if is_refused && body.windows(code.len()).any(|window| window == code) {
+            RetryAction::transient_error()
+        } else {
+            RetryAction::NoActionIndicated
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        "conflicts with transactions"
+    }
+}
+
 /// The settings that every client shares, whatever carries its requests.
 pub fn sdk_config(http_client: SharedHttpClient, region: String, credentials: Credentials) -> SdkConfig {
     SdkConfig::builder()
@@ -49,7 +85,7 @@ pub fn sdk_config(http_client: SharedHttpClient, region: String, credentials: Cr
         .region(Region::new(region))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .http_client(http_client)
-        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(BACKOFF))
         .timeout_config(timeouts())
         .build()
 }

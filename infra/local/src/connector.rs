@@ -2,26 +2,20 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::{Arc, Mutex},
 };
 
 use aws_credential_types::Credentials;
-use aws_sdk_dynamodb::{Client, config};
-use aws_smithy_runtime_api::{
-    client::{
-        http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn},
-        orchestrator::{HttpRequest, HttpResponse},
-    },
-    http::StatusCode,
+use aws_sdk_dynamodb::Client;
+use aws_smithy_runtime_api::client::{
+    http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn},
+    orchestrator::{HttpRequest, HttpResponse},
 };
-use aws_smithy_types::body::SdkBody;
 use serde_json::{Value, json};
 
 use crate::{
     backend::{Backend, TARGET},
+    faults::{self, Faults},
     policy::{self, Access, Guard},
     trace,
 };
@@ -40,7 +34,8 @@ pub fn client(
     let guarded = SharedHttpConnector::new(Guarded { to: backend.connector(), guard, resources, faults, posted });
     let http_client = http_client_fn(move |_, _| guarded.clone());
     let credentials = Credentials::from_keys("local", "local", None);
-    let config = config::Builder::from(&functions::aws::sdk_config(http_client, "local".to_owned(), credentials));
+    let config =
+        functions::aws::dynamodb_config(&functions::aws::sdk_config(http_client, "local".to_owned(), credentials));
     Client::from_conf(config.endpoint_url(backend.url()).build())
 }
 
@@ -124,34 +119,6 @@ impl Posted {
     }
 }
 
-/// What goes wrong at DynamoDB. Emulators know nothing of transactions that meet.
-#[derive(Debug, Clone, Default)]
-pub struct Faults {
-    conflicts: Arc<AtomicU32>,
-    failures: Arc<AtomicU32>,
-}
-
-impl Faults {
-    /// Cancels so many transactions from now on, as if each had met another one on its first item.
-    pub fn cancel_transactions(&self, count: u32) {
-        self.conflicts.store(count, Ordering::SeqCst);
-    }
-
-    /// Fails so many calls from now on, whatever they are. The SDK tries a call three times.
-    pub fn fail_calls(&self, count: u32) {
-        self.failures.store(count, Ordering::SeqCst);
-    }
-
-    fn fails(&self) -> bool {
-        self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |count| count.checked_sub(1)).is_ok()
-    }
-
-    fn takes(&self, operation: &str) -> bool {
-        operation == "TransactWriteItems"
-            && self.conflicts.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |count| count.checked_sub(1)).is_ok()
-    }
-}
-
 impl HttpConnector for Guarded {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let name =
@@ -168,12 +135,14 @@ impl HttpConnector for Guarded {
             .as_ref()
             .map_or(Ok(()), |guard| guard.check(&accesses, |table| self.resources.get(table).cloned()));
         match allowed {
-            Ok(()) if self.faults.fails() => HttpConnectorFuture::ready(Ok(failure())),
-            Ok(()) if self.faults.takes(name) => HttpConnectorFuture::ready(Ok(conflict(&body))),
             Ok(()) => {
+                let fault = self.faults.take(name);
+                if let Some(answer) = fault.and_then(|fault| fault.instead(name, &body)) {
+                    return HttpConnectorFuture::ready(Ok(answer));
+                }
                 let images = Images::of(name, &body);
                 let answer = self.to.call(request);
-                if images.is_empty() {
+                if images.is_empty() && fault.is_none() {
                     return answer;
                 }
                 let posted = self.posted.clone();
@@ -182,7 +151,10 @@ impl HttpConnector for Guarded {
                     if answer.status().is_success() {
                         posted.put(images);
                     }
-                    Ok(answer)
+                    match fault {
+                        Some(fault) => fault.after(answer),
+                        None => Ok(answer),
+                    }
                 })
             }
             Err(access) => HttpConnectorFuture::ready(Ok(denied(&access))),
@@ -194,26 +166,5 @@ impl HttpConnector for Guarded {
 fn denied(access: &Access) -> HttpResponse {
     let message = format!("not authorized to perform {} on {}", access.action, access.table);
     let body = json!({ "__type": "com.amazon.coral.service#AccessDeniedException", "Message": message });
-    bad_request(&body)
-}
-
-/// What DynamoDB answers when a transaction meets another one.
-fn conflict(transaction: &Value) -> HttpResponse {
-    let others = transaction["TransactItems"].as_array().map_or(0, Vec::len).saturating_sub(1);
-    let reasons = [vec![json!({ "Code": "TransactionConflict" })], vec![json!({ "Code": "None" }); others]].concat();
-    bad_request(&json!({
-        "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
-        "Message": "Transaction cancelled, please refer cancellation reasons for specific reasons [TransactionConflict]",
-        "CancellationReasons": reasons,
-    }))
-}
-
-/// What DynamoDB answers when something is wrong with itself.
-fn failure() -> HttpResponse {
-    let body = json!({ "__type": "com.amazonaws.dynamodb.v20120810#InternalServerError", "message": "try again" });
-    HttpResponse::new(StatusCode::try_from(500).expect("a status"), SdkBody::from(body.to_string()))
-}
-
-fn bad_request(body: &Value) -> HttpResponse {
-    HttpResponse::new(StatusCode::try_from(400).expect("a status"), SdkBody::from(body.to_string()))
+    faults::answer(400, &body)
 }

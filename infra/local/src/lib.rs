@@ -14,6 +14,7 @@ pub mod connector;
 pub mod data_dir;
 pub mod demo;
 pub mod export;
+pub mod faults;
 pub mod gateway;
 pub mod kms;
 pub mod mailbox;

@@ -11,7 +11,7 @@ use functions::app::Entropy;
 use serde_json::json;
 use store::{StoreError, item};
 
-use crate::{Service, connector, demo};
+use crate::{Service, connector, demo, faults::Faults};
 
 /// Items of one batch: what DynamoDB takes.
 const BATCH: usize = 25;
@@ -85,7 +85,7 @@ impl Batch {
             &service.backend,
             None,
             std::sync::Arc::default(),
-            connector::Faults::default(),
+            Faults::default(),
             connector::Posted::default(),
         );
         Self { client, tenants: names.tenants, keys: names.keys, waiting: Vec::new(), made: 0 }

@@ -23,7 +23,8 @@ use store::{OutgoingMail, Store, TableNames};
 
 use crate::{
     backend::{Backend, BackendError},
-    connector::{self, Faults, Images, Posted},
+    connector::{self, Images, Posted},
+    faults::Faults,
     kms,
     mailbox::Mailbox,
     policy::{Access, Guard, Witness},

@@ -21,12 +21,15 @@ pub enum StoreError {
     Broken(Box<dyn Error + Send + Sync>),
 }
 
+/// What a single write is answered while a transaction holds its item. The SDK does not try again by itself.
+pub const TRANSACTION_CONFLICT: &str = "TransactionConflictException";
 /// Codes that DynamoDB sends for load, not for the call.
-const TRANSIENT: [&str; 6] = [
+const TRANSIENT: [&str; 7] = [
     "ProvisionedThroughputExceededException",
     "ThrottlingException",
     "RequestLimitExceeded",
     "InternalServerError",
+    TRANSACTION_CONFLICT,
     "TransactionInProgressException",
     "ServiceUnavailable",
 ];

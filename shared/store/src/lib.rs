@@ -24,7 +24,7 @@ mod users;
 
 pub use api_keys::{CreateRefused, ReplaceRefused};
 pub use audits::{AuditRange, Link, Recorded, StoredRecord, record_of};
-pub use error::StoreError;
+pub use error::{StoreError, TRANSACTION_CONFLICT};
 pub use item::OutgoingMail;
 pub use people::{Membership, NewPassword, Person, PostedMail, Proof};
 pub use signing_keys::SigningKeyRecord;

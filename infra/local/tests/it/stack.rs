@@ -361,6 +361,11 @@ impl Call {
         self.stack.service.authorize(serde_json::from_value(event).unwrap()).await
     }
 
+    /// The same request once more.
+    pub(crate) fn again(&self) -> Self {
+        self.at(self.request.method.as_str(), self.request.uri.path())
+    }
+
     /// The same request to another place; the query stays.
     pub(crate) fn at(&self, method: &str, path: &str) -> Self {
         let query = self.request.uri.query().map(|query| format!("?{query}")).unwrap_or_default();

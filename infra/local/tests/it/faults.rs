@@ -1,0 +1,385 @@
+//! What DynamoDB may do to a request, at each of its calls, and what must come of it.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use domain::{Timestamp, role};
+use local::faults::Fault;
+use serde_json::{Value, json};
+
+use crate::{
+    access::{self, Row},
+    invariants,
+    session::{OTHER, PASSWORD, Session},
+    stack::{Answer, Call, Created, LATER, Person, Stack, amount, counted},
+};
+
+/// Routes that only somebody who is signed in may use.
+const BY_SESSION: [&str; 8] = [
+    "GET /v1/users/auth/sessions",
+    "DELETE /v1/users/auth/sessions",
+    "DELETE /v1/users/auth/sessions/{uid}",
+    "POST /v1/auth/org/{orgName}/switch",
+    "GET /v1/users/auth/identities",
+    "PATCH /v1/users/password/change",
+    "PATCH /v1/users/{user}/password/change",
+    "GET /v1/auth/refresh",
+];
+
+/// A request that succeeds, in an organization of its own, if nothing goes wrong.
+async fn prepared(stack: &Stack, row: &Row, number: usize) -> Call {
+    let org = format!("northwind-{number}");
+    let email = format!("ines@{org}.example");
+    let path = |user: &str, uid: &str, tenant: &str| {
+        row.route
+            .split_once(' ')
+            .map_or("/v1/nothing/here", |(_, path)| path)
+            .replace("{user}", user)
+            .replace("{uid}", uid)
+            .replace("{tenantUid}", tenant)
+            .replace("{orgName}", &org)
+            .replace("{ssoApp}", "google")
+            .replace("{domain}", "northwind.example")
+    };
+    let method = row.route.split_once(' ').map_or("GET", |(method, _)| method);
+    let with = |call: Call, body: Option<Value>| match body {
+        Some(body) => call.json(&body),
+        None => call,
+    };
+    let sign_up = || json!({ "firstName": "Ines", "lastName": "Alba", "emailId": email, "orgName": org });
+    match row.route {
+        "POST /v1/tenants/signup" => return stack.request(method, &path("", "", "")).json(&sign_up()),
+        "POST /v1/tenants/signup/{signupToken}/activate" => {
+            assert_eq!(stack.post("/v1/tenants/signup", sign_up()).await.status, 204);
+            let path = path("", "", "").replace("{signupToken}", &stack.mailed_token(&email));
+            return stack.request(method, &path);
+        }
+        "PATCH /v1/auth/password/{passwordToken}/activate" => {
+            assert_eq!(stack.post("/v1/tenants/signup", sign_up()).await.status, 204);
+            let token = stack.mailed_token(&email);
+            let activate = format!("/v1/tenants/signup/{token}/activate");
+            assert_eq!(stack.request("POST", &activate).send().await.status, 204);
+            let path = path("", "", "").replace("{passwordToken}", &token);
+            return stack.request(method, &path).json(&json!({ "password": PASSWORD }));
+        }
+        "POST /v1/auth/user/password/reset"
+        | "PATCH /v1/users/password/reset"
+        | "GET /v1/auth/user/org/forgot"
+        | "PATCH /v1/auth/password/{passwordToken}/reset" => {
+            stack.sign_up_only(&email, &org, PASSWORD).await;
+            stack.advance(Duration::from_mins(2));
+            let ask = json!({ "emailId": email });
+            if !row.route.contains("{passwordToken}") {
+                let query = if method == "GET" { format!("?emailId={email}") } else { String::new() };
+                let call = stack.request(method, &format!("{}{query}", path("", "", "")));
+                return with(call, (method != "GET").then_some(ask));
+            }
+            assert_eq!(stack.post("/v1/auth/user/password/reset", ask).await.status, 204);
+            let path = path("", "", "").replace("{passwordToken}", &stack.mailed_token(&email));
+            return stack.request(method, &path).json(&json!({ "password": OTHER }));
+        }
+        _ => {}
+    }
+    if BY_SESSION.contains(&row.route) {
+        let session = stack.sign_up(&email, &org, PASSWORD).await;
+        let me = session.call("GET", "/v1/users/me", None).await;
+        let user = me.body["metadata"]["uid"].as_str().unwrap().to_owned();
+        let other = Session { ..stack.session(&email, PASSWORD, Some(&org)).await };
+        let sessions = session.call("GET", "/v1/users/auth/sessions", None).await;
+        let items = sessions.body["items"].as_array().unwrap();
+        let uid =
+            items.iter().find(|item| item["isCurrent"] == false).map_or("none", |item| item["uid"].as_str().unwrap());
+        let body =
+            row.body.as_ref().map(|_| json!({ "emailId": email, "currentPassword": PASSWORD, "newPassword": OTHER }));
+        drop(other);
+        let call = stack.request(method, &path(&user, uid, "")).header("Authorization", &session.token);
+        return with(call, body);
+    }
+    let organization = stack.tenant(&org).await;
+    let admin = organization.person("Ines", &[role::TENANT_ADMIN.uid]).await;
+    let user = organization.user().await;
+    let uid = if row.route.contains("/audits/{uid}") {
+        assert_eq!(admin.patch(&admin.api_key("other").await.path(), json!({ "isActive": false })).await.status, 204);
+        let audits = admin.get("/v1/audits").await;
+        audits.body["items"][0]["metadata"]["uid"].as_str().unwrap().to_owned()
+    } else if row.route.contains("/roles/{uid}") {
+        role::TENANT_ADMIN.uid.to_string()
+    } else if row.route.contains("{uid}") {
+        admin.api_key("other").await.uid
+    } else {
+        String::new()
+    };
+    let tenant = organization.tenant.uid.to_string();
+    let path = path(&user.user.uid.to_string(), &uid, &tenant);
+    let body = match row.route {
+        "POST /v1/users/auth/tokens/revoke" => Some(json!({ "tokens": [admin.token().await] })),
+        "POST /v1/users" => Some(json!({
+            "spec": { "firstName": "Ada", "lastName": "Berg", "emailId": format!("ada@{org}.example") }
+        })),
+        "POST /v1/tenants/validate" => Some(json!({ "orgName": format!("free-{number}") })),
+        _ => row.body.clone(),
+    };
+    let call = if row.route == "GET /v1/auth/refresh/{token}" {
+        stack.request(method, &path.replace("{token}", &admin.token().await))
+    } else {
+        stack.request(method, &path).header("ApiKey", &admin.key)
+    };
+    with(call, body)
+}
+
+/// The state without what differs from one organization or moment to the next: numbers, bytes, uids, digests.
+fn masked(contents: &str) -> BTreeMap<String, usize> {
+    counted(contents.lines().map(|line| {
+        let mut line: Value = serde_json::from_str(line).unwrap();
+        mask(&mut line);
+        line.to_string()
+    }))
+}
+
+fn mask(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            for (name, value) in members {
+                match name.as_str() {
+                    // The last characters of a key are as random as the others.
+                    "N" | "B" | "tail" => *value = Value::Null,
+                    _ => mask(value),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(mask),
+        // A hash, a sealed secret or the like has no words to tell apart.
+        Value::String(text) if text.len() > 60 => text.clear(),
+        Value::String(text) => {
+            let varies = |word: &str| word.len() >= 16 || word.bytes().any(|byte| byte.is_ascii_digit());
+            let words = text.split_inclusive(|char: char| !char.is_ascii_alphanumeric());
+            *text = words.map(|word| if varies(word) { "*" } else { word }).collect();
+        }
+        _ => {}
+    }
+}
+
+/// What a request has changed: items that came, and that went.
+fn change(before: &BTreeMap<String, usize>, after: &BTreeMap<String, usize>) -> Vec<(String, isize)> {
+    let count =
+        |counts: &BTreeMap<String, usize>, item| isize::try_from(counts.get(item).copied().unwrap_or(0)).unwrap();
+    let items = before.keys().chain(after.keys()).collect::<std::collections::BTreeSet<_>>();
+    items
+        .into_iter()
+        .map(|item| (item.clone(), count(after, item) - count(before, item)))
+        .filter(|(_, more)| *more != 0)
+        .collect()
+}
+
+async fn settled(stack: &Stack) -> BTreeMap<String, usize> {
+    stack.service.link_records().await;
+    stack.service.deliver_mails().await;
+    let contents = stack.contents().await;
+    // An attempt counts from the moment it is made, whatever becomes of it, or many at once would count as none.
+    let state = contents.lines().filter(|line| !line.contains(r#""sk":{"S":"ATTEMPTS"}"#));
+    masked(&state.collect::<Vec<_>>().join("\n"))
+}
+
+async fn sent(stack: &Stack, call: Call, fault: impl FnOnce()) -> (Answer, Vec<(String, isize)>) {
+    let before = settled(stack).await;
+    fault();
+    let answer = call.send_any().await;
+    stack.service.faults.clear();
+    (answer, change(&before, &settled(stack).await))
+}
+
+/// A fresh organization on a Latchkey that has signed a token before.
+async fn warm() -> Stack {
+    let stack = Stack::start().await;
+    let admin = stack.tenant("warm").await.admin().await;
+    admin.token().await;
+    stack
+}
+
+/// Lets each call of a request go wrong in each way, once and as often as the SDK tries. Returns how often, and what came
+/// of it that may not.
+///
+/// - `number`: of the route. Every run tries a third of the faults, whoever has the time all of them.
+async fn every_fault(number: usize, row: &Row) -> (usize, Vec<String>) {
+    let of = amount("LATCHKEY_TEST_FAULTS_OF", 3);
+    let stack = warm().await;
+    let call = prepared(&stack, row, 100).await;
+    let (good, done) = sent(&stack, call, || ()).await;
+    assert!(good.status < 500, "{}: {}", row.route, good.text);
+    let (mut tried, mut problems) = (0, Vec::new());
+    let mut turn = number;
+    for at in 0..u32::try_from(good.operations.len()).unwrap() {
+        // A table of its own, since each look at it reads all of it.
+        let stack = warm().await;
+        for (number, fault) in Fault::ALL.into_iter().enumerate() {
+            for times in [1, 3] {
+                turn += 1;
+                if !turn.is_multiple_of(of) {
+                    continue;
+                }
+                tried += 1;
+                let call = prepared(&stack, row, 200 + 2 * number + usize::from(times == 3)).await;
+                let again = call.again();
+                let faults = stack.service.faults.clone();
+                let before = settled(&stack).await;
+                let (answer, mut changed) = sent(&stack, call, || faults.fail_from(at, times, fault)).await;
+                // This is more than one transaction can hold. It goes on where it stopped when it is asked for again.
+                if row.route == "DELETE /v1/users/{user}"
+                    && answer.status == 503
+                    && !changed.is_empty()
+                    && changed != done
+                {
+                    assert_eq!(again.send().await.status, good.status);
+                    changed = change(&before, &settled(&stack).await);
+                }
+                let as_ever = answer.status == good.status && changed == done;
+                let put_off = answer.status == 503
+                    && answer.headers.contains_key("retry-after")
+                    && (changed == done || changed.is_empty());
+                // What goes wrong once is nobody's business.
+                if !(as_ever || times == 3 && put_off) {
+                    let what = format!("{}, call {at}, {fault:?} {times} times", row.route);
+                    problems.push(format!("{what}: {} {}\n{changed:#?}\nnot {done:#?}", answer.status, answer.text));
+                }
+            }
+        }
+        invariants::check(&stack.contents().await);
+    }
+    (tried, problems)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_call_of_a_request_fails_it_is_done_whole_or_not_at_all() {
+    let (mut tried, mut problems) = (0, Vec::new());
+    let rows = access::table().into_iter().enumerate();
+    let mut rows = rows.map(|(number, row)| tokio::spawn(async move { every_fault(number, &row).await }));
+    // Two at a time: there are no more cores to use.
+    let mut running: std::collections::VecDeque<_> = rows.by_ref().take(2).collect();
+    while let Some(row) = running.pop_front() {
+        let (more, found) = row.await.unwrap();
+        tried += more;
+        problems.extend(found);
+        running.extend(rows.next());
+    }
+    println!("{tried} faults");
+    assert!(problems.is_empty(), "{}:\n{}", problems.len(), problems.join("\n"));
+    assert!(tried > 700, "{tried}");
+}
+
+/// What clients that try again came to.
+#[derive(Debug, Default)]
+struct Ledger {
+    asked: usize,
+    tries: usize,
+    failed: usize,
+    /// Names of keys that must be there in the end, and of those that must not.
+    kept: Vec<String>,
+    gone: Vec<String>,
+}
+
+/// Asks until there is an answer; `None` if there was none in twenty tries.
+async fn ask(ledger: &mut Ledger, call: impl Fn() -> Call) -> Option<Answer> {
+    ledger.asked += 1;
+    for attempt in 0..20 {
+        ledger.tries += 1;
+        let answer = call().send_any().await;
+        if answer.status != 503 {
+            assert!(answer.status < 500, "{}: {}", answer.status, answer.text);
+            return Some(answer);
+        }
+        assert!(answer.headers.contains_key("retry-after"));
+        tokio::time::sleep(Duration::from_millis(10 << attempt.min(5))).await;
+    }
+    ledger.failed += 1;
+    None
+}
+
+/// The life of keys, for a while. A request that comes again may find that it was carried out the first time.
+async fn use_keys(person: Person, client: usize, until: Timestamp) -> Ledger {
+    let mut ledger = Ledger::default();
+    for number in 0.. {
+        if person.stack.clock.now() >= until {
+            break;
+        }
+        let name = format!("key-{client}-{number}");
+        let body = json!({ "metadata": { "name": name }, "spec": { "expiry": LATER } });
+        let create = || person.request("POST", "/v1/apiKeys").json(&body);
+        let Some(created) = ask(&mut ledger, create).await else { continue };
+        ledger.kept.push(name.clone());
+        if created.status == 409 {
+            continue;
+        }
+        assert_eq!(created.status, 201, "{}", created.text);
+        let key = Created::of(&created);
+        let me = || person.stack.request("GET", "/v1/users/me").header("ApiKey", &key.value);
+        if let Some(answer) = ask(&mut ledger, me).await {
+            assert_eq!(answer.status, 200, "{}", answer.text);
+        }
+        let exchange = || person.stack.request("POST", "/v1/auth/authenticate").header("ApiKey", &key.value);
+        if let Some(answer) = ask(&mut ledger, exchange).await {
+            assert_eq!(answer.status, 200, "{}", answer.text);
+            let token = answer.body["Authorization"].as_str().unwrap().to_owned();
+            let refresh = || person.stack.request("GET", "/v1/auth/refresh").header("Authorization", &token);
+            if let Some(answer) = ask(&mut ledger, refresh).await {
+                assert_eq!(answer.status, 200, "{}", answer.text);
+            }
+        }
+        let revoke = || person.request("PATCH", &key.path()).json(&json!({ "isActive": false }));
+        if let Some(answer) = ask(&mut ledger, revoke).await {
+            assert_eq!(answer.status, 204, "{}", answer.text);
+            if let Some(answer) = ask(&mut ledger, me).await {
+                assert_eq!(answer.status, 401, "{}", answer.text);
+            }
+        }
+        // A user may have twenty.
+        if number % 8 > 0 || ledger.kept.len() > 14 {
+            let delete = || person.request("DELETE", &key.path());
+            if let Some(answer) = ask(&mut ledger, delete).await {
+                assert!([204, 404].contains(&answer.status), "{}", answer.text);
+                ledger.kept.pop();
+                ledger.gone.push(name);
+            }
+        }
+    }
+    ledger
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn under_a_storm_of_faults_clients_that_try_again_get_through_and_nothing_is_doubled() {
+    let stack = Stack::start().await;
+    let organization = stack.tenant("northwind").await;
+    let mut people = Vec::new();
+    for _ in 0..8 {
+        people.push(organization.user().await);
+    }
+    stack.request("POST", "/v1/auth/authenticate").header("ApiKey", &people[0].key).send().await;
+    let span = Duration::from_secs(amount("LATCHKEY_TEST_STORM_OF_FAULTS_SECONDS", 5).try_into().unwrap());
+    let until = stack.clock.now() + span;
+    let rates = vec![(Fault::Throttle, 30), (Fault::Silence, 5), (Fault::FailAfter, 5)];
+    stack.service.faults.fail_at_random(rates, 1);
+    let clients: Vec<_> = people
+        .iter()
+        .enumerate()
+        .map(|(client, person)| tokio::spawn(use_keys(person.clone(), client, until)))
+        .collect();
+    let mut all = Ledger::default();
+    let mut expected = Vec::new();
+    for client in clients {
+        let ledger = client.await.unwrap();
+        all.asked += ledger.asked;
+        all.tries += ledger.tries;
+        all.failed += ledger.failed;
+        expected.push((ledger.kept, ledger.gone));
+    }
+    let (calls, met) = stack.service.faults.clear();
+    for (person, (kept, gone)) in people.iter().zip(expected) {
+        let listed = person.key_names().await;
+        let count = |name: &String| listed.iter().filter(|listed| *listed == name).count();
+        assert!(kept.iter().all(|name| count(name) == 1), "each once");
+        assert!(gone.iter().all(|name| count(name) == 0));
+        assert_eq!(listed.len(), kept.len() + 1, "and no other");
+    }
+    invariants::check(&stack.contents().await);
+    println!("{} requests in {} tries, {} failed; {met} of {calls} calls went wrong", all.asked, all.tries, all.failed);
+    assert!(met * 3 > calls, "{met} of {calls}");
+    assert!(all.asked > 200 && all.failed * 1000 <= all.asked, "{all:?}");
+}
