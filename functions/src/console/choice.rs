@@ -18,7 +18,7 @@ use super::{
     Console,
     door::{Door, check_origin},
     html, page,
-    session::signed_in,
+    session::signed_in_anew,
     words::in_words,
 };
 use crate::{ApiError, http::Response, mail, person, sign_in, token_answer::token_of};
@@ -64,7 +64,7 @@ pub(super) async fn take(console: Console<'_>) -> Result<Response, ApiError> {
     let sent = console.form();
     let next = sent.own_path("next", "/api-keys");
     match sign_in_to(console, &sent.text("choice"), &OrgName::folded(&sent.text("org"))).await {
-        Ok(token) => Ok(signed_in(console.app, &token, &next)),
+        Ok(token) => Ok(signed_in_anew(console.app, console.request, &token, &next).await),
         Err(ApiError::InvalidOneTimeToken | ApiError::InvalidCredentials) => {
             Ok(page::redirect(&page::url("/sign-in", &[("note", "again"), ("next", &sent.own_path("next", ""))])))
         }

@@ -9,7 +9,7 @@ use super::{
     Console,
     api::{Call, text},
     choice, html, page,
-    session::signed_in,
+    session::signed_in_anew,
     sso::{self, SsoLink},
     words::in_words,
 };
@@ -175,7 +175,7 @@ pub(super) async fn post_sign_in(console: Console<'_>) -> Result<Response, ApiEr
     match Call::new("POST /v1/auth/authenticate").body(body).send(console).await {
         Ok(answer) => {
             let next = if next.is_empty() { "/api-keys" } else { &next };
-            Ok(signed_in(console.app, &text(&answer["Authorization"]), next))
+            Ok(signed_in_anew(console.app, console.request, &text(&answer["Authorization"]), next).await)
         }
         Err(ApiError::OrgSelectionRequired(organizations)) => {
             let names = organizations.iter().map(|organization| organization.name().to_owned()).collect();

@@ -40,7 +40,7 @@ use door::Forgot;
 use keys::Whose;
 use page::Form;
 use session::Session;
-pub(crate) use session::signed_in;
+pub(crate) use session::signed_in_anew;
 use settings::Section;
 
 /// What browsers may do on a page: nothing from elsewhere, nothing inline.

@@ -1,7 +1,13 @@
 //! Who is signed in: the cookie, its renewal, and the token that every form carries.
 
+use std::time::Duration;
+
 use askama::Template;
-use domain::{RoleUid, token::Source};
+use domain::{
+    Principal, RoleUid,
+    audit::{Action, Resource},
+    token::Source,
+};
 use lambda_http::http::{HeaderValue, StatusCode, header};
 use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
@@ -17,9 +23,9 @@ use super::{
     words::in_words,
 };
 use crate::{
-    ApiError, App,
+    ApiError, App, audit,
     caller::{self, COOKIE},
-    http::{self, Response},
+    http::{self, Request, Response},
     refresh, token_answer,
 };
 
@@ -28,6 +34,9 @@ const FORM_COOKIE: &str = "__Host-Form";
 
 /// Seconds that a token must still have; with fewer it is renewed.
 const ENOUGH_SECS: i64 = 600;
+
+/// How long a sign-in waits for the end of the session that the browser had before: it goes on without.
+const END_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A person who is signed in.
 pub(super) struct Session {
@@ -222,8 +231,47 @@ impl Session {
     }
 }
 
+/// To a page, signed in with this token by whoever has just proven who they are. The session that the browser came with
+/// ends, whosever it was: nobody has it in hand any more. Source: ASVS 5.0, 7.2.4.
+pub(crate) async fn signed_in_anew(app: &App, request: &Request, token: &str, path: &str) -> Response {
+    match tokio::time::timeout(END_TIMEOUT, Box::pin(end_presented(app, request))).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, cause = error.cause(), "a browser's earlier session was not ended"),
+        Err(_) => tracing::warn!("a browser's earlier session was not ended in time"),
+    }
+    signed_in(app, token, path)
+}
+
+/// Ends the session of the request's cookie, if it lives and a person has begun it.
+async fn end_presented(app: &App, request: &Request) -> Result<(), ApiError> {
+    let principal = match presented(app, request).await {
+        Ok(Some(principal)) => principal,
+        Ok(None) | Err(ApiError::Unauthorized(_)) => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let Some(session) = principal.session() else { return Ok(()) };
+    let (what, resource) = ("Session ended", Resource::session(session.uid));
+    let content = format!("{what}: somebody has signed in again in its browser");
+    let trail = audit::Trail::of(app, request, &principal);
+    let record = [trail.record_about(session.user, Action::Activity, resource, what, content)];
+    let mut ended = session.clone();
+    ended.revoked_at = Some(app.clock.now());
+    Ok(app.store.on_record(&record).end_sessions(&[ended]).await?)
+}
+
+/// Whose session the cookie carries, whether its token could still be used or only renewed.
+async fn presented(app: &App, request: &Request) -> Result<Option<Principal>, ApiError> {
+    let Some(token) = caller::cookie_token(request) else { return Ok(None) };
+    let claims = caller::claims_of_session(app, &token).await?;
+    // The tokens of a key live with their key.
+    if claims.kuid.is_some() {
+        return Ok(None);
+    }
+    caller::state_of(app, claims).await.map(Some)
+}
+
 /// To a page, signed in with this token.
-pub(crate) fn signed_in(app: &App, token: &str, path: &str) -> Response {
+pub(super) fn signed_in(app: &App, token: &str, path: &str) -> Response {
     let mut answer = page::redirect(path);
     answer.headers_mut().append(header::SET_COOKIE, cookie(COOKIE, token));
     answer.headers_mut().append(header::SET_COOKIE, cookie(FORM_COOKIE, &new_secret(app)));

@@ -11,7 +11,7 @@ use super::{
     door::{Door, check_origin},
     fields::{Field, Names},
     html, page,
-    session::signed_in,
+    session::signed_in_anew,
     words::in_words,
 };
 use crate::{
@@ -170,7 +170,7 @@ async fn answer_form(console: Console<'_>, what: Option<&str>) -> Result<Respons
     let error = match done {
         Ok(answer) => {
             let next = page::own_path(&visitor.pending.next, "/api-keys");
-            return Ok(signed_in(app, &token_of(&answer), &next));
+            return Ok(signed_in_anew(app, request, &token_of(&answer), &next).await);
         }
         Err(error @ ApiError::SsoFailed(_)) => return Err(error),
         Err(error) => error,

@@ -153,7 +153,11 @@ async fn receive(
                 Err(ApiError::InvalidCredentials) => return Err(SsoFailure::NoAccount.into()),
                 answer => answer?,
             };
-            Ok(if http::wants_page(request) { signed_in(app, &answer, &attempt.next) } else { answer })
+            if http::wants_page(request) {
+                Ok(signed_in(app, request, &answer, &attempt.next).await)
+            } else {
+                Ok(answer)
+            }
         }
         Admitted::Linked => {
             if http::wants_page(request) {
@@ -181,9 +185,9 @@ async fn receive(
 }
 
 /// To the page that the person wanted, signed in.
-fn signed_in(app: &App, answer: &Response, next: &str) -> Response {
+async fn signed_in(app: &App, request: &Request, answer: &Response, next: &str) -> Response {
     let next = if next.is_empty() { "/api-keys" } else { next };
-    audit::stated_as(console::signed_in(app, &token_of(answer), next), answer)
+    audit::stated_as(console::signed_in_anew(app, request, &token_of(answer), next).await, answer)
 }
 
 /// Why somebody is not let in, and what the trail gets to know of it beside.
