@@ -23,10 +23,10 @@ use crate::{
 };
 
 /// A folder that is removed with the value.
-struct Folder(PathBuf);
+pub(crate) struct Folder(pub(crate) PathBuf);
 
 impl Folder {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let name = domain::TokenUid::from_bytes(Entropy::system().uid()).to_string();
         Self(Path::new(env!("CARGO_TARGET_TMPDIR")).join(name))
     }
@@ -38,26 +38,31 @@ impl Drop for Folder {
     }
 }
 
-fn latchkey(data: &Path, arguments: &[&str]) -> Command {
+pub(crate) fn latchkey(data: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_latchkey"));
     command.arg("--data").arg(data).args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
-fn output(data: &Path, arguments: &[&str]) -> Output {
+pub(crate) fn output(data: &Path, arguments: &[&str]) -> Output {
     latchkey(data, arguments).output().unwrap()
 }
 
 /// A running server, killed with the value.
-struct Running {
+pub(crate) struct Running {
     child: Child,
-    port: u16,
+    pub(crate) port: u16,
     greeting: String,
 }
 
 impl Running {
     fn start(data: &Path) -> Self {
-        let mut child = latchkey(data, &["--port", "0"]).stderr(Stdio::null()).spawn().unwrap();
+        Self::started(latchkey(data, &["--port", "0"]).stderr(Stdio::null()))
+    }
+
+    /// - `command`: one that serves.
+    pub(crate) fn started(command: &mut Command) -> Self {
+        let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut greeting = String::new();
         let port = loop {
@@ -70,16 +75,16 @@ impl Running {
         Self { child, port, greeting }
     }
 
-    fn exported(&self, name: &str) -> String {
+    pub(crate) fn exported(&self, name: &str) -> String {
         let line = self.greeting.lines().find_map(|line| line.trim().strip_prefix(&format!("export {name}=")));
         line.unwrap().to_owned()
     }
 
-    fn connect(&self) -> Connection {
+    pub(crate) fn connect(&self) -> Connection {
         Connection(BufReader::new(TcpStream::connect(("127.0.0.1", self.port)).unwrap()))
     }
 
-    fn terminate(mut self) -> std::process::ExitStatus {
+    pub(crate) fn terminate(mut self) -> std::process::ExitStatus {
         let killed = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
         assert!(killed.success());
         self.child.wait().unwrap()
@@ -154,10 +159,16 @@ fn a_restart_keeps_everything_and_greets_once() {
 }
 
 /// The program on a folder, whose mails lie in files.
-struct Local<'a> {
+pub(crate) struct Local<'a> {
     folder: &'a Path,
     connection: Connection,
     clock_offset: i64,
+}
+
+impl<'a> Local<'a> {
+    pub(crate) fn new(folder: &'a Path, server: &Running) -> Self {
+        Self { folder, connection: server.connect(), clock_offset: 0 }
+    }
 }
 
 impl Site for Local<'_> {
@@ -190,7 +201,7 @@ impl Site for Local<'_> {
 fn the_story_of_a_first_day_can_be_told_on_a_fresh_start() {
     let folder = Folder::new();
     let server = Running::start(&folder.0);
-    let mut site = Local { folder: &folder.0, connection: server.connect(), clock_offset: 0 };
+    let mut site = Local::new(&folder.0, &server);
     // The demo organization has a name of the story already.
     let token = story::tell(&mut site, "-star");
     story::tell_of_a_key(&mut site, &token);
@@ -231,6 +242,18 @@ fn one_process_holds_the_data() {
     assert!(String::from_utf8_lossy(&second.stderr).contains("is in use by another Latchkey"));
     drop(server);
     assert_eq!(output(&folder.0, &["export"]).status.code(), Some(0));
+}
+
+#[test]
+fn two_first_starts_have_no_credential_in_common() {
+    let credentials = || {
+        let folder = Folder::new();
+        let server = Running::start(&folder.0);
+        let password = server.greeting.lines().find_map(|line| Some(line.split_once(", password ")?.1.to_owned()));
+        [password.unwrap(), server.exported("ADMIN_KEY"), server.exported("USER_KEY")]
+    };
+    let (one, other) = (credentials(), credentials());
+    assert_eq!(one.iter().chain(&other).collect::<BTreeSet<_>>().len(), 6, "{one:?} {other:?}");
 }
 
 #[test]
