@@ -1,13 +1,14 @@
 //! The console without a script: keys and people by hand, and who may.
 
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 use serde_json::json;
 
 use crate::{
     browser::{Browser, forms},
-    session::{OTHER, PASSWORD},
-    stack::{PUBLIC_URL, Stack},
+    drift::root,
+    session::{OTHER, PASSWORD, Session},
+    stack::{PUBLIC_URL, Stack, token_of},
 };
 
 #[tokio::test]
@@ -124,6 +125,87 @@ async fn a_session_lasts_while_its_person_is_active_and_ends_with_signing_out() 
     browser.cookie = Some(last);
     browser.open("/api-keys").await;
     assert!(browser.path.starts_with("/sign-in"), "{}", browser.path);
+}
+
+#[tokio::test]
+async fn signing_in_again_ends_the_session_that_the_browser_had() {
+    const INES: &str = "ines@northwind.example";
+    const TOM: &str = "tom@fabrikam.example";
+    let stack = Stack::start().await;
+    stack.sign_up_only(INES, "northwind", PASSWORD).await;
+    stack.sign_up_only(TOM, "fabrikam", PASSWORD).await;
+    let elsewhere = stack.session(INES, PASSWORD, None).await;
+    let mut browser = Browser::signed_in(&stack, INES, PASSWORD).await;
+    for email in [INES, TOM, INES] {
+        let before = Session { stack: stack.clone(), token: browser.cookie.clone().unwrap() };
+        browser.open("/sign-in").await;
+        browser.submit("/sign-in", &[("email", email), ("password", "wrong")]).await;
+        assert_eq!((browser.page.status, before.status().await), (401, 200), "nobody has signed in");
+        browser.submit("/sign-in", &[("email", email), ("password", PASSWORD)]).await;
+        browser.shows("My API Keys");
+        assert_eq!(before.status().await, 401, "{email}");
+    }
+    assert_eq!(elsewhere.status().await, 200, "that of another browser goes on");
+    // Nor does one live on whose token only waits to be renewed.
+    stack.advance(Duration::from_mins(20));
+    browser.open("/sign-in").await;
+    browser.submit("/sign-in", &[("email", INES), ("password", PASSWORD)]).await;
+    let ines = Session { stack: stack.clone(), token: browser.cookie.clone().unwrap() };
+    let sessions = ines.call("GET", "/v1/users/auth/sessions", None).await;
+    assert_eq!(sessions.body["items"].as_array().unwrap().len(), 2, "{}", sessions.text);
+    let trail = ines.call("GET", "/v1/audits?limit=50", None).await.text;
+    assert_eq!(trail.matches("somebody has signed in again in its browser").count(), 3, "{trail}");
+    // A program that carries a cookie along gets one more session.
+    let body = json!({ "emailId": INES, "password": PASSWORD });
+    let authenticated = stack.request("POST", "/v1/auth/authenticate").header("cookie", &browser.cookies()).json(&body);
+    assert_eq!(authenticated.send().await.status, 200);
+    assert_eq!(ines.status().await, 200);
+}
+
+#[tokio::test]
+async fn a_cookie_that_is_no_session_of_a_person_hinders_no_sign_in() {
+    const INES: &str = "ines@northwind.example";
+    let stack = Stack::start().await;
+    let ines = stack.sign_up(INES, "northwind", PASSWORD).await;
+    let body = json!({ "metadata": { "name": "key" }, "spec": { "expiry": crate::stack::LATER } });
+    let key = ines.call("POST", "/v1/apiKeys", Some(body)).await.body["apiKey"].as_str().unwrap().to_owned();
+    let of_key = token_of(&stack, &key).await;
+    assert_eq!(ines.call("DELETE", "/v1/users/auth/sessions", None).await.status, 200);
+    for cookie in [of_key.as_str(), &ines.token, "x", "a.b.c"] {
+        let mut browser = Browser::at(&stack, "/sign-in").await;
+        browser.cookie = Some(cookie.to_owned());
+        browser.submit("/sign-in", &[("email", INES), ("password", PASSWORD)]).await;
+        browser.shows("My API Keys");
+    }
+    let by_token = stack.request("GET", "/v1/users/me").header("Authorization", &of_key);
+    assert_eq!(by_token.send().await.status, 200, "the tokens of a key live with their key");
+}
+
+#[test]
+fn nothing_hinders_pasting_and_password_managers_find_their_fields() {
+    let read = |folder: &str| {
+        let files = fs::read_dir(root().join(folder)).unwrap().map(|file| file.unwrap().path());
+        files.filter(|file| file.is_file()).map(|file| fs::read_to_string(file).unwrap()).collect::<Vec<_>>()
+    };
+    let templates = read("functions/templates/console");
+    let tags =
+        templates.iter().flat_map(|text| text.split("<input ").skip(1)).map(|rest| rest.split('>').next().unwrap());
+    // The secret of a provider is no password of a person.
+    let is_of_password = |tag: &&str| tag.contains("type=\"password\"") && !tag.contains("client_secret");
+    let fields: Vec<&str> = tags.filter(is_of_password).collect();
+    assert_eq!(fields.len(), 5);
+    for tag in fields {
+        let is_named = ["current", "new"].iter().any(|it| tag.contains(&format!("autocomplete=\"{it}-password\"")));
+        assert!(is_named, "{tag}");
+        for hindrance in ["readonly", "maxlength", "pattern", "inputmode"] {
+            assert!(!tag.contains(hindrance), "{tag}");
+        }
+    }
+    for text in templates.iter().chain(&read("functions/assets")) {
+        for hindrance in ["paste", "beforeinput", "ondrop", "contextmenu"] {
+            assert!(!text.to_lowercase().contains(hindrance), "{hindrance}");
+        }
+    }
 }
 
 #[tokio::test]

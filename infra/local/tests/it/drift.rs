@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::stack::Stack;
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 

@@ -5,10 +5,12 @@
 
 mod access;
 mod api_keys;
+mod asvs;
 mod audits;
 mod authorizer;
 mod bad_input;
 mod browser;
+mod canaries;
 mod chromium;
 mod cloud;
 mod console;
@@ -17,9 +19,11 @@ mod console_sso;
 mod console_tenant;
 mod console_tour;
 mod drift;
+mod faults;
 mod invariants;
 mod mails;
 mod members;
+mod non_interference;
 mod openapi;
 mod people;
 mod privileges;

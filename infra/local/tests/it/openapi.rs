@@ -114,6 +114,15 @@ fn no_two_operations_have_one_id_and_every_reference_leads_somewhere() {
 }
 
 #[test]
+fn no_hint_and_no_question_stands_in_for_a_password() {
+    let text = DOCUMENT.to_string().to_lowercase();
+    for word in ["hint", "question", "mother", "maiden", "firstpet"] {
+        assert!(!text.contains(word), "{word}");
+    }
+    assert!(text.contains("\"currentpassword\""), "it is the document");
+}
+
+#[test]
 fn an_answer_that_is_not_of_the_document_is_found() {
     let of = |text: &str| conforms(&json!({ "uid": text }), &json!({ "$ref": "#/components/schemas/CreatedUser" }));
     assert_eq!(of("64b8f1f0e1b2c3d4e5f60718"), Ok(()));

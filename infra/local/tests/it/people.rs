@@ -119,6 +119,58 @@ async fn a_password_must_be_what_the_tenant_asks() {
 }
 
 #[tokio::test]
+async fn a_password_made_of_what_everybody_knows_of_its_person_is_refused() {
+    let stack = Stack::start().await;
+    let ada = stack.sign_up("ada@elsewhere.example", "northwind", PASSWORD).await;
+    let me = ada.call("GET", "/v1/users/info", None).await.body["userUid"].as_str().unwrap().to_owned();
+    let names = json!({ "spec": { "firstName": "Maximiliane", "lastName": "Hasenstab" } });
+    assert_eq!(ada.call("PUT", &format!("/v1/users/{me}"), Some(names)).await.status, 204);
+    let change = |email: &str, new: &str| json!({ "emailId": email, "currentPassword": PASSWORD, "newPassword": new });
+    let theirs = ["Elsewhere-7!", "Northwind-7!", "N0rthw1nd-7!", "Maximiliane7!", "Hasenstab-7!"];
+    for new in theirs.iter().chain(&["Latchkey-27!"]) {
+        let refused = ada.call("PATCH", "/v1/users/password/change", Some(change("ada@elsewhere.example", new))).await;
+        assert_eq!((refused.status, &refused.body["details"]), (400, &json!({ "rules": ["tooCommon"] })), "{new}");
+    }
+    // The same by a link, of a user who is not active yet.
+    let (_, token) = ada.invite("tom@fabrikam.example", &[]).await;
+    assert_eq!(stack.set_password(&token, "activate", "Northwind-7!").await.code(), "PasswordPolicyViolation");
+    assert_eq!(stack.set_password(&token, "activate", PASSWORD).await.status, 204);
+    // Of somebody else they are anybody's guess.
+    stack.sign_up_only("mei@contoso.example", "contoso", PASSWORD).await;
+    let mut current = PASSWORD;
+    for new in theirs {
+        let mei = stack.session("mei@contoso.example", current, None).await;
+        let body = json!({ "emailId": "mei@contoso.example", "currentPassword": current, "newPassword": new });
+        let changed = mei.call("PATCH", "/v1/users/password/change", Some(body)).await;
+        assert_eq!(changed.status, 204, "{new}: {}", changed.text);
+        current = new;
+    }
+}
+
+#[tokio::test]
+async fn a_password_of_sixty_four_characters_is_taken_and_counts_to_the_last() {
+    let stack = Stack::start().await;
+    let long = format!("{PASSWORD}-and-{OTHER}-under-the-bridge-of-1887-and");
+    assert_eq!(long.len(), 64);
+    let ines = stack.sign_up("ines@northwind.example", "northwind", &long).await;
+    assert_eq!(ines.status().await, 200);
+    assert_eq!(stack.sign_in("ines@northwind.example", &long[..63], None).await.status, 401);
+    let too_long =
+        json!({ "emailId": "ines@northwind.example", "currentPassword": long, "newPassword": long.clone() + "x" });
+    let refused = ines.call("PATCH", "/v1/users/password/change", Some(too_long)).await;
+    assert_eq!(refused.body["details"], json!({ "rules": ["maxLength"] }));
+}
+
+#[tokio::test]
+async fn a_new_installation_holds_no_account() {
+    let stack = Stack::start().await;
+    assert_eq!(stack.everything().await, "");
+    for (email, password) in [("admin", "admin"), ("admin@latchkey.example", "admin"), ("root@localhost", "")] {
+        assert_ne!(stack.sign_in(email, password, None).await.status, 200, "{email}");
+    }
+}
+
+#[tokio::test]
 async fn a_password_ends_when_the_tenant_says_and_that_is_announced() {
     let stack = Stack::start().await;
     let email = "ines@northwind.example";

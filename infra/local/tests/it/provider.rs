@@ -221,7 +221,8 @@ pub(crate) struct Provider {
 
 pub(crate) const CLIENT: &str = "console";
 pub(crate) const SECRET: &str = "a secret of ours & theirs";
-const ACCESS_TOKEN: &str = "an-access-token";
+pub(crate) const ACCESS_TOKEN: &str = "an-access-token";
+pub(crate) const GITHUB_TOKEN: &str = "gho_token";
 
 impl Provider {
     pub(crate) async fn start(clock: Clock) -> Self {
@@ -451,7 +452,7 @@ impl GithubScript {
         if let Some(told) = self.instead.get(&asked.path) {
             return told.clone();
         }
-        let is_ours = asked.authorization == "Bearer gho_token";
+        let is_ours = asked.authorization == format!("Bearer {GITHUB_TOKEN}");
         match asked.path.as_str() {
             "/login/oauth/access_token" => {
                 let text = |name: &str| asked.form.get(name).cloned().unwrap_or_default();
@@ -464,7 +465,7 @@ impl GithubScript {
                         && text("code") == "a-code";
                 // GitHub refuses with 200 as well.
                 json_of(&if is_right {
-                    json!({ "access_token": "gho_token", "scope": "read:user,user:email", "token_type": "bearer" })
+                    json!({ "access_token": GITHUB_TOKEN, "scope": "read:user,user:email", "token_type": "bearer" })
                 } else {
                     json!({ "error": "bad_verification_code", "error_description": "The code passed is incorrect or expired." })
                 })

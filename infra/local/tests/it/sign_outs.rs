@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::{
+    browser::Browser,
     session::{OTHER, PASSWORD, Session},
     stack::Stack,
 };
@@ -47,6 +48,26 @@ async fn a_reset_ends_the_pause_and_voids_the_links_mailed_before() {
     assert_eq!(stack.set_password(&newer, "reset", OTHER).await.status, 204);
     assert_eq!(stack.sign_in("ines@northwind.example", OTHER, None).await.status, 200);
     assert_eq!(stack.set_password(&older, "reset", PASSWORD).await.code(), "InvalidPasswordToken");
+}
+
+#[tokio::test]
+async fn a_reset_by_a_link_ends_every_session_at_every_door() {
+    let stack = Stack::start().await;
+    let here = stack.sign_up(INES, "northwind", PASSWORD).await;
+    let there = stack.session(INES, PASSWORD, None).await;
+    let mut browser = Browser::signed_in(&stack, INES, PASSWORD).await;
+    stack.advance(Duration::from_mins(1));
+    assert_eq!(stack.post("/v1/auth/user/password/reset", json!({ "emailId": INES })).await.status, 204);
+    assert_eq!((here.status().await, there.status().await), (200, 200), "who only asks for a link ends nothing");
+    assert_eq!(stack.set_password(&stack.mailed_token(INES), "reset", OTHER).await.status, 204);
+    for session in [&here, &there] {
+        assert_eq!(session.status().await, 401);
+        assert_eq!(session.call("GET", "/v1/auth/refresh", None).await.status, 401);
+    }
+    browser.open("/api-keys").await;
+    assert!(browser.path.starts_with("/sign-in"), "{}", browser.path);
+    assert_eq!(stack.sign_in(INES, PASSWORD, None).await.status, 401);
+    assert_eq!(stack.session(INES, OTHER, None).await.status().await, 200);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -12,7 +12,9 @@ use serde_json::{Value, json};
 
 use crate::{
     browser::forms,
-    provider::{CLIENT, Github, Going, Provider, SECRET, Script, SigningKey, forged, json_of},
+    provider::{
+        ACCESS_TOKEN, CLIENT, GITHUB_TOKEN, Github, Going, Provider, SECRET, Script, SigningKey, forged, json_of,
+    },
     session::{OTHER, PASSWORD, Session},
     stack::{Answer, PUBLIC_URL, Stack},
 };
@@ -198,6 +200,101 @@ async fn who_comes_for_the_first_time_becomes_a_user_and_is_found_again() {
     let revoke = json!({ "tokens": [first.token] });
     assert_eq!(first.call("POST", "/v1/users/auth/tokens/revoke", Some(revoke)).await.status, 204);
     assert_eq!((first.status().await, second.status().await), (401, 200));
+}
+
+#[tokio::test]
+async fn signing_in_by_a_provider_ends_the_session_that_the_browser_had() {
+    let (stack, provider, ines) = northwind().await;
+    provider.knows(person("7", "tom@northwind.example"));
+    let mut guest = Guest::new(&stack);
+    guest.cookies.insert("__Host-Authorization".to_owned(), ines.token.clone());
+    let elsewhere = signed_in(&stack, &Guest::new(&stack).come(LOGIN, &provider).await);
+    for _ in 0..2 {
+        let before = guest.session();
+        let going = guest.begin(LOGIN).await;
+        assert_eq!(before.status().await, 200, "whoever has only gone there has not signed in");
+        let code = provider.code(&going);
+        let answer = guest.open(&back(&going, &code)).await;
+        assert_eq!((answer.status, location(&answer).as_str()), (303, "/api-keys"));
+        assert_eq!((before.status().await, guest.session().status().await), (401, 200));
+    }
+    // By one's password, after the provider has said who it may be.
+    let (_, token) = stack.session(INES, PASSWORD, None).await.invite("mei@northwind.example", &[]).await;
+    stack.set_password(&token, "activate", OTHER).await;
+    provider.knows(person("8", "mei@northwind.example"));
+    let before = guest.session();
+    let going = guest.begin(LOGIN).await;
+    let code = provider.code(&going);
+    let address = location(&guest.open(&back(&going, &code)).await);
+    let page = guest.open(&address).await;
+    assert_eq!(before.status().await, 200);
+    assert_eq!(guest.submit(&page, "/sso/link", &[("password", OTHER)]).await.status, 303);
+    assert_eq!((before.status().await, guest.session().status().await), (401, 200));
+    assert_eq!(elsewhere.status().await, 200, "that of another browser goes on");
+}
+
+/// What an answer says, headers and all.
+fn said(answer: &Answer) -> String {
+    format!("{:?} {}", answer.headers, answer.text)
+}
+
+#[tokio::test]
+async fn what_a_provider_hands_out_reaches_neither_the_browser_nor_the_tables() {
+    let (stack, provider, ines) = northwind().await;
+    let handed: Arc<Mutex<Vec<String>>> = Arc::default();
+    let into = handed.clone();
+    provider.cheats(move |script| {
+        script.token = Arc::new(move |token: String| {
+            into.lock().unwrap().push(token.clone());
+            token
+        });
+    });
+    provider.knows(person("7", "tom@northwind.example"));
+    let mut told = Vec::new();
+    // As a person and as a program.
+    let mut guest = Guest::new(&stack);
+    let going = guest.begin(LOGIN).await;
+    let code = provider.code(&going);
+    told.push(said(&guest.open(&back(&going, &code)).await));
+    for page in ["/api-keys", "/profile"] {
+        told.push(said(&guest.open(page).await));
+    }
+    let program = Guest::new(&stack).come(LOGIN, &provider).await;
+    told.push(said(&program));
+    let tom = signed_in(&stack, &program);
+    for path in ["/v1/users/me", "/v1/users/auth/identities", "/v1/users/auth/sessions", "/v1/auth/refresh"] {
+        told.push(said(&tom.call("GET", path, None).await));
+    }
+    // And where a person is still to say who they are.
+    provider.knows(person("9", INES));
+    let mut guest = Guest::new(&stack);
+    let going = guest.begin(LOGIN).await;
+    let code = provider.code(&going);
+    let asked = guest.open(&back(&going, &code)).await;
+    told.push(said(&asked));
+    told.push(said(&guest.open(&location(&asked)).await));
+    told.push(said(&ines.call("GET", "/v1/audits?limit=50", None).await));
+    told.push(stack.everything().await);
+
+    let (social, _, github) = social().await;
+    github.knows(7, Some("Tom Berg"), &[("tom@northwind.example", true, true)]);
+    let mut guest = Guest::new(&social);
+    let going = guest.begin(GITHUB).await;
+    let code = github.code(&going);
+    let asked = guest.open(&back(&going, &code)).await;
+    let page = guest.open(&location(&asked)).await;
+    let filled = [("first_name", "Tom"), ("last_name", "Berg"), ("org", "northwind")];
+    let signed_up = guest.submit(&page, "/sso/sign-up", &filled).await;
+    assert_eq!(signed_up.status, 303, "{}", signed_up.text);
+    assert_eq!(guest.session().status().await, 200);
+    told.extend([said(&asked), said(&page), said(&signed_up), social.everything().await]);
+
+    let handed = handed.lock().unwrap();
+    assert_eq!(handed.len(), 3);
+    let secrets = handed.iter().flat_map(|token| token.split('.').skip(1)).chain([ACCESS_TOKEN, GITHUB_TOKEN]);
+    for secret in secrets {
+        assert!(told.iter().all(|told| !told.contains(secret)), "{secret}");
+    }
 }
 
 #[tokio::test]
