@@ -83,6 +83,79 @@ pub(crate) fn cold(profile: &str, starts: usize) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Counts the instructions of one check of a key and of a token: those of a process that made many of them, less those of one
+/// that made few.
+pub(crate) fn instructions(profile: &str) -> Result<(), Failure> {
+    const FEW: usize = 100;
+    const MANY: usize = 600;
+    let valgrind = tools::valgrind()?;
+    run(&mut cargo(&["build", "--profile", profile, "--package", "functions", "--bin", "authorizer"]))?;
+    run(&mut cargo(&["build", "--package", "local"]))?;
+    let server = Latchkey::start("debug", "bench", &["--dynamodb-port", "0"])?;
+    let samples = Samples::new(&server)?;
+    let api = RuntimeApi::start()?;
+    let by_key = samples.event("authorizer")?;
+    let mut event: Value = serde_json::from_str(&by_key)?;
+    let headers = event["headers"].as_object_mut().ok_or("the event has headers")?;
+    headers.retain(|name, _| !name.eq_ignore_ascii_case("apikey"));
+    headers.insert("authorization".to_owned(), samples.token.clone().into());
+    let by_token = event.to_string();
+    let program = target().join(profile).join("authorizer").display().to_string();
+    println!("\n| the authorizer | instructions |\n| --- | ---: |");
+    for (name, event) in [("a check of a key", by_key), ("a check of a token", by_token)] {
+        let mut counts = [0; 2];
+        for (count, calls) in counts.iter_mut().zip([FEW, MANY]) {
+            let counted = target().join("xtask/callgrind");
+            let out = format!("--callgrind-out-file={}", counted.display());
+            let mut function =
+                function(Path::new(valgrind), &["--tool=callgrind", &out, &program], &api, &server, "authorizer")?;
+            let mut process = Background(function.spawn()?);
+            let mut waiting = api.accept()?;
+            for _ in 0..calls {
+                let (_, answer) = waiting.invoke(&api, &event)?;
+                if serde_json::from_str::<Value>(&answer)?["isAuthorized"] != true {
+                    return Err(format!("{name} was answered {answer}").into());
+                }
+            }
+            // It writes its counts when it is asked to end.
+            run(&mut command("kill", &[&process.0.id().to_string()]))?;
+            let _ = process.0.wait()?;
+            let counts = fs::read_to_string(counted)?;
+            let line = counts.lines().find_map(|line| line.strip_prefix("summary: ").or(line.strip_prefix("totals: ")));
+            *count = line.ok_or("callgrind tells a total")?.trim().parse::<u64>()?;
+        }
+        println!("| {name} | {} |", (counts[1] - counts[0]) / u64::try_from(MANY - FEW)?);
+    }
+    Ok(())
+}
+
+/// A function as Lambda starts it.
+fn function(
+    program: &Path,
+    arguments: &[&str],
+    api: &RuntimeApi,
+    server: &Latchkey,
+    name: &str,
+) -> Result<std::process::Command, Failure> {
+    let mut function = command(program, arguments);
+    function.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    for line in fs::read_to_string(server.data.join("lambda.env"))?.lines() {
+        let (name, value) = line.split_once('=').ok_or("a setting has a name and a value")?;
+        function.env(name, value);
+    }
+    // What Lambda sets.
+    function
+        .env("AWS_LAMBDA_RUNTIME_API", api.address()?)
+        .env("AWS_LAMBDA_FUNCTION_NAME", name)
+        .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
+        .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
+        .env("METRICS_SERVICE", "bench")
+        .env("MAIL_FROM", "bench@example.com")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    Ok(function)
+}
+
 /// The events of the repository with credentials that hold.
 struct Samples {
     key: String,
@@ -131,22 +204,7 @@ fn measure(
 ) -> Result<Figures, Failure> {
     let (mut init, mut first, mut warm, mut peak) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for start in 0..starts {
-        let mut function = command(program, arguments);
-        function.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        for line in fs::read_to_string(server.data.join("lambda.env"))?.lines() {
-            let (name, value) = line.split_once('=').ok_or("a setting has a name and a value")?;
-            function.env(name, value);
-        }
-        // What Lambda sets.
-        function
-            .env("AWS_LAMBDA_RUNTIME_API", api.address()?)
-            .env("AWS_LAMBDA_FUNCTION_NAME", name)
-            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
-            .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
-            .env("METRICS_SERVICE", "bench")
-            .env("MAIL_FROM", "bench@example.com")
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
+        let mut function = function(program, arguments, api, server, name)?;
         let started_at = now();
         let process = Background(function.spawn()?);
         let mut waiting = api.accept()?;

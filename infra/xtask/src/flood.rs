@@ -127,6 +127,14 @@ impl Connection {
         Err(format!("{method} {path} was answered {status}: {}", String::from_utf8_lossy(&answer)).into())
     }
 
+    /// The status of an answer.
+    ///
+    /// - `headers`: lines, each with its line end.
+    pub(crate) fn status_of(&mut self, method: &str, path: &str, headers: &str) -> Result<u16, Failure> {
+        self.send(&format!("{method} {path} HTTP/1.1\r\nhost: x\r\n{headers}\r\n"))?;
+        self.status()
+    }
+
     /// Sends a request as it stands.
     fn send(&mut self, request: &str) -> Result<(), Failure> {
         Ok(self.0.get_mut().write_all(request.as_bytes())?)

@@ -8,6 +8,8 @@ mod cloud;
 mod console;
 mod expiry;
 mod flood;
+mod kills;
+mod load;
 mod run;
 mod runtime_api;
 mod server;
@@ -94,6 +96,36 @@ enum Bench {
         #[arg(long, default_value_t = 10_000)]
         expiring: usize,
     },
+    /// Every kind of request at 1, 16 and 64 connections, beside the API keys of Better Auth
+    Load {
+        /// The profile of the server
+        #[arg(long, default_value = "fast")]
+        profile: String,
+        /// Seconds of each run
+        #[arg(long, default_value_t = 10)]
+        seconds: u32,
+    },
+    /// Key checks in tables of a thousand keys to a million
+    Growth {
+        /// The profile of the server
+        #[arg(long, default_value = "fast")]
+        profile: String,
+    },
+    /// Instructions of the processor for one check of a key and of a token
+    Instructions {
+        /// The profile of the functions
+        #[arg(long, default_value = "release")]
+        profile: String,
+    },
+    /// Whether what was killed stays out of four servers on one store
+    Kills {
+        /// The profile of the servers
+        #[arg(long, default_value = "fast")]
+        profile: String,
+        /// Keys, users, sessions and passwords in turn
+        #[arg(long, default_value_t = 2000)]
+        count: usize,
+    },
     /// Key checks while hundreds try passwords
     Flood {
         /// The profile of the server
@@ -113,6 +145,10 @@ fn main() -> ExitCode {
         Command::Bench { what: Bench::Expiry { profile, keys, expiring } } => {
             expiry::expiry(&profile, keys, expiring).map(|()| true)
         }
+        Command::Bench { what: Bench::Load { profile, seconds } } => load::load(&profile, seconds).map(|()| true),
+        Command::Bench { what: Bench::Growth { profile } } => load::growth(&profile).map(|()| true),
+        Command::Bench { what: Bench::Instructions { profile } } => bench::instructions(&profile).map(|()| true),
+        Command::Bench { what: Bench::Kills { profile, count } } => kills::kills(&profile, count).map(|()| true),
         Command::Bench { what: Bench::Flood { profile } } => flood::flood(&profile).map(|()| true),
     };
     match succeeded {

@@ -10,6 +10,7 @@ use std::{
 
 use crate::{
     cloud, console,
+    flood::Connection,
     run::{Failure, cargo, command, output, root, run, target},
     server::{self, Latchkey},
     tools,
@@ -18,7 +19,7 @@ use crate::{
 type Suite = (&'static str, fn() -> Result<(), Failure>);
 
 /// The quick ones first.
-const SUITES: [Suite; 13] = [
+const SUITES: [Suite; 14] = [
     ("format", format),
     ("lint", lint),
     ("deny", deny),
@@ -26,6 +27,7 @@ const SUITES: [Suite; 13] = [
     ("binaries", binaries),
     ("readme", readme),
     ("interop", interop),
+    ("openapi", openapi),
     ("template", template),
     ("console", console::suite),
     ("dynamodb-local", dynamodb_local),
@@ -289,9 +291,41 @@ fn dynamodb_local() -> Result<(), Failure> {
     let (_dynamodb, said) = server::start_until(&mut java, |line| line.starts_with("LISTENING "))?;
     let port = said.trim().rsplit(' ').next().unwrap_or_default();
     // Not the tests of the program itself, which has its own tables.
-    let mut tests =
-        cargo(&["test", "--package", "local", "--test", "it", "--", "--skip", "process::", "--test-threads", "1"]);
+    let mut tests = cargo(&["test", "--package", "local", "--test", "it", "--", "--test-threads", "1"]);
+    // These have a store of their own, or none, or would take an hour here.
+    for other in ["process::", "canaries::", "asvs::", "faults::whatever"] {
+        tests.args(["--skip", other]);
+    }
+    tests.env("LATCHKEY_TEST_OPERATIONS", "300");
     run(tests.env("LATCHKEY_TEST_DYNAMODB", format!("http://127.0.0.1:{port}")))
+}
+
+/// The `OpenAPI` document against the server, by requests that are made of it.
+fn openapi() -> Result<(), Failure> {
+    let schemathesis = tools::schemathesis()?;
+    let server = Latchkey::start("debug", "openapi", &[])?;
+    let (email, password) = server.admin()?;
+    let sign_in = serde_json::json!({ "emailId": email, "password": password }).to_string();
+    let mut connection = Connection::open(server.port)?;
+    let answer = connection.call("POST", "/v1/auth/authenticate", "", &sign_in)?;
+    let answer: serde_json::Value = serde_json::from_slice(&answer)?;
+    let token = answer["Authorization"].as_str().ok_or("no token came")?;
+    let (url, header) = (format!("http://127.0.0.1:{}", server.port), format!("Authorization: {token}"));
+    let document = format!("{url}/v1/openapi.json");
+    let mut check = command(schemathesis, &["run", &document, "--url", &url, "--header", &header, "--no-color"]);
+    check.args(["--phases", "examples,coverage,fuzzing,stateful", "--checks", "all", "--max-examples", "3"]);
+    check.args(["--generation-deterministic", "--generation-with-security-parameters", "false"]);
+    // Rules beyond what a schema can say are refusals all the same; null means absent, as clients of other languages write
+    // it; and what is not in the document is not there, whatever the method.
+    check.args(["--exclude-checks", "positive_data_acceptance,negative_data_rejection,unsupported_method"]);
+    // They would end the session of whoever tries them.
+    check.args(["--exclude-path-regex", "^/v1/users/auth/sessions", "--continue-on-failure", "--warnings", "off"]);
+    run(check.current_dir(&server.data).env("NO_PROXY", "*").env("no_proxy", "*"))?;
+    let header = format!("authorization: {token}\r\n");
+    connection
+        .call("GET", "/v1/users/me", &header, "")
+        .map_err(|error| format!("the session did not last: {error}"))?;
+    Ok(())
 }
 
 /// The outbox against an emulator of SES, which is down for a minute.

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::run::{Failure, cargo, command, run, target, works};
+use crate::run::{Failure, cargo, command, root, run, target, works};
 
 const CARGO_DENY: &str = "0.20.2";
 const CFN_LINT: &str = "cfn-lint==1.58.0";
@@ -18,6 +18,7 @@ const MINISTACK: &str = "ministack[full]==1.5.33";
 const AXE: &str = "axe-core@4.14.1";
 const OIDC_PROVIDER: &str = "oidc-provider@9.13.3";
 const JOSE: &str = "jose@6.2.18";
+const SCHEMATHESIS: &str = "schemathesis==4.32.5";
 const NIMBUS: &str = "10.10";
 const DYNAMODB_LOCAL: &str = "3.3.1";
 
@@ -37,7 +38,11 @@ pub(crate) fn cargo_deny() -> Result<PathBuf, Failure> {
 
 /// Sees to it that a program is there, by Debian's package of it if need be.
 fn debian(program: &str, version_flag: &str, package: &str) -> Result<(), Failure> {
-    if works(&mut command(program, &[version_flag])) {
+    debian_if(!works(&mut command(program, &[version_flag])), program, package)
+}
+
+fn debian_if(is_missing: bool, program: &str, package: &str) -> Result<(), Failure> {
+    if !is_missing {
         return Ok(());
     }
     let missing = |error| format!("{program} is missing, and Debian's package {package} cannot be installed ({error})");
@@ -117,6 +122,11 @@ pub(crate) fn jose() -> Result<PathBuf, Failure> {
     npm(JOSE)
 }
 
+/// `schemathesis`, which makes requests of an `OpenAPI` document.
+pub(crate) fn schemathesis() -> Result<PathBuf, Failure> {
+    python_in("python-schemathesis", SCHEMATHESIS, "schemathesis")
+}
+
 /// The script of axe, which finds what shuts people out of a page.
 pub(crate) fn axe() -> Result<PathBuf, Failure> {
     Ok(npm(AXE)?.join("node_modules/axe-core/axe.min.js"))
@@ -132,6 +142,40 @@ pub(crate) fn chromedriver() -> Result<&'static str, Failure> {
     debian("chromium", "--version", "chromium")?;
     debian("chromedriver", "--version", "chromium-driver")?;
     Ok("chromedriver")
+}
+
+/// `wrk`, which asks as often as it gets answers.
+pub(crate) fn wrk() -> Result<&'static str, Failure> {
+    // It has no flag that ends well, so it is asked for by what it prints.
+    debian_if(command("wrk", &["--version"]).output().is_err(), "wrk", "wrk")?;
+    Ok("wrk")
+}
+
+/// Valgrind, which counts instructions.
+pub(crate) fn valgrind() -> Result<&'static str, Failure> {
+    debian("valgrind", "--version", "valgrind")?;
+    Ok("valgrind")
+}
+
+/// A folder with Better Auth, its plugin of API keys and the application on it that stands in `infra/bench`.
+pub(crate) fn better_auth() -> Result<PathBuf, Failure> {
+    debian("node", "--version", "nodejs")?;
+    debian("npm", "--version", "npm")?;
+    let (source, folder) = (root().join("infra/bench/better-auth"), target().join("better-auth"));
+    fs::create_dir_all(&folder)?;
+    for file in ["package.json", "server.mjs"] {
+        fs::copy(source.join(file), folder.join(file))?;
+    }
+    // The lock file comes last, so that it stands for an installation that is complete.
+    let lock = fs::read_to_string(source.join("package-lock.json"))?;
+    let installed = folder.join("installed-lock.json");
+    if fs::read_to_string(&installed).is_ok_and(|installed| installed == lock) {
+        return Ok(folder);
+    }
+    fs::write(folder.join("package-lock.json"), &lock)?;
+    run(command("npm", &["ci", "--silent", "--no-audit", "--no-fund"]).current_dir(&folder))?;
+    fs::write(installed, lock)?;
+    Ok(folder)
 }
 
 /// A folder of our own in which a package for Node.js is installed.
