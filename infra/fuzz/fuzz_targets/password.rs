@@ -53,7 +53,8 @@ fuzz_target!(|input: Input<'_>| -> Corpus {
     assert_eq!(broken.contains(&BrokenRule::MaxLength), length > max_length as usize);
     // What is known of a person never makes a password stronger, and no second tenant makes one good enough.
     assert!(without.iter().all(|rule| broken.contains(rule)), "{without:?} but {broken:?}");
-    let lasting = [BrokenRule::MinLength, BrokenRule::Upper, BrokenRule::Lower, BrokenRule::Digits, BrokenRule::Special];
+    let lasting =
+        [BrokenRule::MinLength, BrokenRule::Upper, BrokenRule::Lower, BrokenRule::Digits, BrokenRule::Special];
     assert!(broken.iter().all(|rule| !lasting.contains(rule) || by_several.contains(rule)));
     Corpus::Keep
 });

@@ -28,8 +28,7 @@ const HEADER: &str = r#"{"alg":"ES256","typ":"at+jwt","kid":"k1"}"#;
 /// Source: RFC 6979, appendix A.2.5.
 const PRIVATE: &str = "ya+p2EW6dRZrXCFXZ7HWk05Qw9s26JsSe4piKxIPZyE";
 /// Its point, from the same place.
-const PUBLIC: &str =
-    "BGD+1LolWp0xyWHrdMY1bWjASbiSO2H6bOZpYi5g8p+2eQP+EAi4vJmkGunpVii8ZPLxsgwtfp9Rd6PClNRGIpk";
+const PUBLIC: &str = "BGD+1LolWp0xyWHrdMY1bWjASbiSO2H6bOZpYi5g8p+2eQP+EAi4vJmkGunpVii8ZPLxsgwtfp9Rd6PClNRGIpk";
 
 static FORGE: LazyLock<Forge> = LazyLock::new(Forge::new);
 

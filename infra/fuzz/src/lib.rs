@@ -15,14 +15,7 @@ use functions::{
 };
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse;
 use local::{
-    Service,
-    backend::Backend,
-    demo,
-    mailbox::Mailbox,
-    policy::Witness,
-    service::Options,
-    template::Route,
-    trace,
+    Service, backend::Backend, demo, mailbox::Mailbox, policy::Witness, service::Options, template::Route, trace,
 };
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
@@ -181,8 +174,11 @@ impl Latchkey {
         let (function, route) =
             matched.as_ref().map_or((self.default, "$default"), |matched| (matched.value.0, &matched.value.1));
         let decoded = |value: &str| percent_decode_str(value).decode_utf8_lossy().into_owned();
-        let parameters: BTreeMap<_, _> =
-            matched.iter().flat_map(|matched| matched.params.iter()).map(|(name, value)| (name, decoded(value))).collect();
+        let parameters: BTreeMap<_, _> = matched
+            .iter()
+            .flat_map(|matched| matched.params.iter())
+            .map(|(name, value)| (name, decoded(value)))
+            .collect();
         let (body, is_base64) = match String::from_utf8(body.to_vec()) {
             Ok(text) => (self.filled(text), false),
             Err(_) => (STANDARD.encode(body), true),
