@@ -327,6 +327,8 @@ fn openapi() -> Result<(), Failure> {
         "off",
     ]);
     run(check.current_dir(&server.data).env("NO_PROXY", "*").env("no_proxy", "*"))?;
+    // The other connection has been closed for its idleness.
+    let mut connection = Connection::open(server.port)?;
     let header = format!("authorization: {token}\r\n");
     connection
         .call("GET", "/v1/users/me", &header, "")
