@@ -172,7 +172,7 @@ impl Latchkey {
         }
         let matched = self.routes.get(method).and_then(|routes| routes.at(path).ok());
         let (function, route) =
-            matched.as_ref().map_or((self.default, "$default"), |matched| (matched.value.0, &matched.value.1));
+            matched.as_ref().map_or((self.default, "$default"), |matched| (matched.value.0, matched.value.1.as_str()));
         let decoded = |value: &str| percent_decode_str(value).decode_utf8_lossy().into_owned();
         let parameters: BTreeMap<_, _> = matched
             .iter()
