@@ -3,7 +3,7 @@
 
 use domain::{
     ApiKeyUid, UserUid,
-    api_key::{ApiKeyValue, PREFIX, SECRET_BYTES},
+    api_key::value::{ApiKeyValue, PREFIX, SECRET_BYTES},
 };
 use libfuzzer_sys::fuzz_target;
 
