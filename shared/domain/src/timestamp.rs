@@ -60,11 +60,13 @@ impl Timestamp {
     /// [`NotATimestamp`] for anything else, and for a year of more than four digits.
     pub fn parse(text: &str) -> Result<Option<Self>, NotATimestamp> {
         let moment = DateTime::<FixedOffset>::parse_from_rfc3339(text).map_err(|_| NotATimestamp)?.to_utc();
-        match moment.year() {
+        // A leap second is the first one of the next minute, which may be of the next year.
+        let moment = Self(moment.timestamp_millis());
+        match moment.utc().year() {
             // Year 0 is year 1 seen from an offset east of Greenwich.
             0 | 1 => Ok(None),
             year if year > LATEST_YEAR => Err(NotATimestamp),
-            _ => Ok(Some(Self(moment.timestamp_millis()))),
+            _ => Ok(Some(moment)),
         }
     }
 }
@@ -160,6 +162,8 @@ mod tests {
             "2026-01-02T03:04:05",
             "1767322800",
             "+12026-01-02T03:04:05Z",
+            // Which is the first second of year 10000.
+            "9999-12-31T23:59:60Z",
         ] {
             assert_eq!(Timestamp::parse(text), Err(NotATimestamp), "{text}");
         }
