@@ -10,6 +10,8 @@ use aws_smithy_runtime_api::{
 use aws_smithy_types::body::SdkBody;
 use serde_json::{Value, json};
 
+use crate::draws::Draws;
+
 /// What may go wrong with one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -78,8 +80,8 @@ struct Next {
 
 #[derive(Debug)]
 struct Rates {
-    percent: Vec<(Fault, u64)>,
-    random: u64,
+    percent: Vec<(Fault, usize)>,
+    draws: Draws,
 }
 
 impl Faults {
@@ -101,8 +103,8 @@ impl Faults {
     /// Lets calls go wrong at random, each kind of fault with its percentage.
     ///
     /// - `seed`: the same calls in the same order go wrong for the same seed.
-    pub fn fail_at_random(&self, percent: Vec<(Fault, u64)>, seed: u64) {
-        *self.plan() = Plan { rates: Some(Rates { percent, random: seed }), ..Plan::default() };
+    pub fn fail_at_random(&self, percent: Vec<(Fault, usize)>, seed: u64) {
+        *self.plan() = Plan { rates: Some(Rates { percent, draws: Draws::new(seed) }), ..Plan::default() };
     }
 
     /// Lets nothing go wrong any more. Returns how many calls came since the last plan, and how many went wrong.
@@ -139,22 +141,12 @@ impl Plan {
             }
         }
         let rates = self.rates.as_mut()?;
-        let mut drawn = rates.draw() % 100;
+        let mut drawn = rates.draws.below(100);
         rates.percent.iter().copied().find_map(|(fault, percent)| {
             let hit = drawn < percent;
             drawn = drawn.wrapping_sub(percent);
             hit.then_some(fault).filter(|fault| fault.can_meet(operation))
         })
-    }
-}
-
-impl Rates {
-    /// The next number of a sequence that the seed decides (`SplitMix64`: Steele, Lea, Flood 2014).
-    fn draw(&mut self) -> u64 {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.random ^ (self.random >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
     }
 }
 

@@ -13,6 +13,7 @@ pub mod backend;
 pub mod connector;
 pub mod data_dir;
 pub mod demo;
+pub mod draws;
 pub mod export;
 pub mod faults;
 pub mod gateway;

@@ -7,27 +7,13 @@ use functions::{
     authorizer::{Answer, AuthorizerError, Context, Event},
     metrics::Metric,
 };
+use local::draws::Draws;
 use serde_json::{Value, json};
 
 use crate::{
     session::PASSWORD,
     stack::{Call, Created, PUBLIC_URL, Person, Stack, random_uid, token_of, unknown_key},
 };
-
-/// Numbers that look random and are the same in every run.
-struct Draws(u64);
-
-impl Draws {
-    fn below(&mut self, bound: usize) -> usize {
-        // The multiplier and increment of Knuth's MMIX; the upper bits are the good ones.
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).unwrap() % bound
-    }
-
-    fn of<'a, T>(&mut self, all: &'a [T]) -> &'a T {
-        &all[self.below(all.len())]
-    }
-}
 
 /// What people and thieves present: all of it real, or made of what is.
 struct Loot {
@@ -171,7 +157,7 @@ impl Loot {
 async fn of_five_thousand_requests_the_authorizer_lets_through_those_that_our_own_api_does() {
     let stack = Stack::start().await;
     let loot = Box::pin(Loot::gather(&stack)).await;
-    let mut draws = Draws(1);
+    let mut draws = Draws::new(1);
     let (mut let_through, mut refused) = (0, 0);
     for at in 0..crate::stack::amount("LATCHKEY_TEST_AUTHORIZER_REQUESTS", 5000) {
         let call = loot.request(&stack, &mut draws);
