@@ -1,27 +1,32 @@
 //! `/v1/tenants/{tenantUid}/…`: what a tenant has set. Every setting can be read before it was ever written.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+mod domains;
+mod providers;
+
 use domain::{
     Permission, Principal, Tenant, TenantUid,
     audit::{Action, Resource},
     password::{LENGTHS, PasswordPolicy},
-    settings::{self, Banner, ClaimNames, IDLE_MINUTES, OidcProvider, SettingRefused, SocialLogins},
+    settings::{self, Banner, IDLE_MINUTES, SettingRefused, SocialLogins},
 };
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use store::{ProveDomainRefused, ReplaceSettingsRefused, StoreError};
+use store::{ReplaceSettingsRefused, StoreError};
 use utoipa::ToSchema;
 
+use self::{
+    domains::{DomainsBody, ProofsAnswer, proofs, set_domains, verify_domain},
+    providers::{OidcBody, SamlAnswer, SamlBody, oidc, refuse_saml, saml, verify_oidc, write_oidc},
+};
 use crate::{
     ApiError, App, audit, caller,
     http::{self, Request, Response},
     openapi::Operation,
-    outbound::{self, BadCertificate},
     sign_in,
     signing::Sealer,
-    sso::{self, has_provider, providers::secret_name},
-    wire::{Object, ignored, null_as_default},
+    sso::has_provider,
+    wire::{Object, null_as_default},
 };
 
 /// How often a change is made again that met another change of the same settings.
@@ -76,15 +81,6 @@ fn operation<'a>(
         ("POST", "saml/config") => Box::pin(write(app, request, setting, refuse_saml)),
         _ => return None,
     })
-}
-
-async fn write_oidc(app: &App, sealer: &Sealer, request: &Request, setting: &str) -> Result<Response, ApiError> {
-    let principal = may_write(app, request).await?;
-    let body: OidcBody = http::body(request)?;
-    check_reachable(app, &body)?;
-    let tenant = app.store.tenant(principal.user.tenant).await?.ok_or(ApiError::TenantGone)?;
-    let secret = seal_secret(app, sealer, &tenant, &body).await?;
-    change(app, request, &principal, setting, |tenant| set_oidc(&body, secret.as_ref(), tenant)).await
 }
 
 pub(crate) fn operations() -> Vec<Operation> {
@@ -338,14 +334,6 @@ fn set_social_logins(request: &Request, tenant: Tenant) -> Result<Tenant, ApiErr
     Ok(Tenant { social_logins: logins, ..tenant })
 }
 
-#[derive(Default, Serialize, Deserialize, ToSchema)]
-#[serde(default)]
-#[schema(as = Domains)]
-struct DomainsBody {
-    #[serde(deserialize_with = "null_as_default")]
-    domains: Vec<String>,
-}
-
 /// Who is told, beside the user of the key.
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -364,91 +352,6 @@ impl From<&Tenant> for NoticesBody {
 fn set_notices(request: &Request, tenant: Tenant) -> Result<Tenant, ApiError> {
     let body: NoticesBody = http::body(request)?;
     Ok(Tenant { tells_admins_of_expiry: body.notify_tenant_admins, ..tenant })
-}
-
-fn set_domains(request: &Request, tenant: Tenant) -> Result<Tenant, ApiError> {
-    let body: DomainsBody = http::body(request)?;
-    Ok(Tenant { domains: settings::check_domains(body.domains)?, ..tenant })
-}
-
-#[derive(Serialize, ToSchema)]
-#[schema(as = DomainProofs)]
-struct ProofsAnswer {
-    items: Vec<ProofAnswer>,
-}
-
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-#[schema(as = DomainProof)]
-struct ProofAnswer {
-    domain: String,
-    /// Whether it is proven: then whoever comes by single sign-on with an address of it becomes a user.
-    is_proven: bool,
-    /// Whether another organization has proven that it is theirs.
-    is_taken: bool,
-    record: RecordAnswer,
-}
-
-/// What to put into the DNS.
-#[derive(Serialize, ToSchema)]
-#[schema(as = DomainRecord)]
-struct RecordAnswer {
-    r#type: &'static str,
-    name: String,
-    value: String,
-}
-
-async fn proofs(app: &App, request: &Request) -> Result<Response, ApiError> {
-    let principal = may_write(app, request).await?;
-    let tenant = app.store.tenant(principal.user.tenant).await?.ok_or(ApiError::TenantGone)?;
-    let holders = app.store.domain_holders(&tenant.domains).await?;
-    let items = tenant.domains.iter().map(|domain| {
-        let holder = holders.iter().find(|holder| holder.domain == *domain && holder.proven_at.is_some());
-        let (name, value) = settings::domain_proof(tenant.uid, domain);
-        ProofAnswer {
-            domain: domain.clone(),
-            is_proven: holder.is_some_and(|holder| holder.tenant == tenant.uid),
-            is_taken: holder.is_some_and(|holder| holder.tenant != tenant.uid),
-            record: RecordAnswer { r#type: "TXT", name, value },
-        }
-    });
-    Ok(http::ok(&ProofsAnswer { items: items.collect() }))
-}
-
-/// Looks whether a domain says that it is the tenant's. Whoever can make it say so may have it, whoever else has only
-/// claimed it.
-async fn verify_domain(app: &App, request: &Request) -> Result<Response, ApiError> {
-    let principal = may_write(app, request).await?;
-    let domain = settings::check_domains(vec![http::path_parameter(request, "domain")])?.pop();
-    let domain = domain.ok_or(SettingRefused::Domain)?;
-    let (name, value) = settings::domain_proof(principal.user.tenant, &domain);
-    let texts = app.dns.texts(&name).await.map_err(|error| ApiError::Unavailable(error.into()))?;
-    if !texts.iter().any(|text| text.trim() == value) {
-        return Err(ApiError::DomainNotProven { name, value });
-    }
-    // Whoever has proven it before keeps it for as long as the domain says so.
-    let holder = app.store.domain_holders(std::slice::from_ref(&domain)).await?.pop();
-    let former = holder.filter(|holder| {
-        let (_, theirs) = settings::domain_proof(holder.tenant, &domain);
-        !texts.iter().any(|text| text.trim() == theirs)
-    });
-    let former = former.map(|holder| holder.tenant);
-    for _ in 0..ATTEMPTS {
-        let before = app.store.tenant(principal.user.tenant).await?.ok_or(ApiError::TenantGone)?;
-        let mut domains = before.domains.clone();
-        domains.push(domain.clone());
-        let after = Tenant { domains: settings::check_domains(domains)?, ..before.clone() };
-        let trail = audit::Trail::of(app, request, &principal);
-        let content = format!("{domain} is proven to be of the organization");
-        let record = [trail.record(Action::Update, Resource::tenant(&after), "Domain proven", content)];
-        match app.store.on_record(&record).prove_domain(&before, &after, &domain, former, app.clock.now()).await {
-            Ok(()) => return Ok(audit::stated(http::no_content(), &record[0])),
-            Err(ProveDomainRefused::Taken) => return Err(ApiError::DomainTaken(domain)),
-            Err(ProveDomainRefused::Store(StoreError::Conflict)) => {}
-            Err(ProveDomainRefused::Store(error)) => return Err(error.into()),
-        }
-    }
-    Err(ApiError::Conflict)
 }
 
 /// Whether people sign in by a provider only.
@@ -544,219 +447,4 @@ fn set_limits(request: &Request, mut tenant: Tenant) -> Result<Tenant, ApiError>
         tenant.limits.set(&limit.kind, limit.limit)?;
     }
     Ok(tenant)
-}
-
-/// What a client sees in place of a secret. Sent back, it means the one that is kept.
-const MASK: &str = "********";
-
-/// An `OpenID` Connect provider. Every object is in every answer, since Terraform follows them without a look.
-#[derive(Default, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", default)]
-#[schema(as = OidcConfig)]
-struct OidcBody {
-    #[serde(deserialize_with = "null_as_default")]
-    is_sso_enabled: bool,
-    #[serde(deserialize_with = "null_as_default")]
-    issuer_url: String,
-    #[serde(deserialize_with = "null_as_default")]
-    client_id: String,
-    #[serde(deserialize_with = "null_as_default")]
-    client_secret: String,
-    /// The server's; from a client it is ignored.
-    #[serde(deserialize_with = "ignored")]
-    callback_url: String,
-    #[serde(deserialize_with = "ignored")]
-    logout_url: String,
-    #[serde(deserialize_with = "null_as_default")]
-    scopes: Vec<String>,
-    #[serde(deserialize_with = "null_as_default")]
-    scopes_delimiter: String,
-    #[serde(deserialize_with = "null_as_default")]
-    default_teams: Vec<String>,
-    #[serde(deserialize_with = "null_as_default")]
-    sync_sso_teams: bool,
-    #[serde(deserialize_with = "null_as_default")]
-    issuer_tls: IssuerTls,
-    #[serde(deserialize_with = "null_as_default")]
-    #[schema(value_type = BTreeMap<String, String>)]
-    required_claims: ClaimNames,
-    #[serde(deserialize_with = "null_as_default")]
-    user_info: UserInfo,
-}
-
-#[derive(Default, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", default)]
-struct IssuerTls {
-    #[serde(deserialize_with = "null_as_default")]
-    ca_certificate_base64: String,
-    #[serde(deserialize_with = "null_as_default")]
-    insecure_skip_verify: bool,
-}
-
-#[derive(Default, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", default)]
-#[schema(as = OidcUserInfo)]
-struct UserInfo {
-    #[serde(deserialize_with = "null_as_default")]
-    use_user_info: bool,
-    #[serde(deserialize_with = "null_as_default")]
-    #[schema(value_type = BTreeMap<String, String>)]
-    claims: ClaimNames,
-}
-
-fn oidc(app: &App, tenant: &Tenant) -> Value {
-    let base = format!("{}/v1/auth/org/{}/oidc", app.settings.public_url, tenant.org_name);
-    let provider = tenant.oidc.clone();
-    json!(OidcBody {
-        is_sso_enabled: provider.is_enabled,
-        issuer_url: provider.issuer_url,
-        client_id: provider.client_id,
-        client_secret: if provider.sealed_client_secret.is_empty() { String::new() } else { MASK.to_owned() },
-        callback_url: format!("{base}/callback"),
-        logout_url: format!("{base}/logout"),
-        scopes: provider.scopes,
-        scopes_delimiter: provider.scopes_delimiter,
-        default_teams: provider.default_teams,
-        sync_sso_teams: provider.sync_teams,
-        issuer_tls: IssuerTls { ca_certificate_base64: provider.ca_certificate, insecure_skip_verify: false },
-        required_claims: provider.claims,
-        user_info: UserInfo { use_user_info: provider.use_user_info, claims: provider.user_info_claims },
-    })
-}
-
-/// Asks the provider what it says of itself, and tells what is wrong with that.
-async fn verify_oidc(app: &App, request: &Request) -> Result<Response, ApiError> {
-    let principal = may_write(app, request).await?;
-    let tenant = app.store.tenant(principal.user.tenant).await?.ok_or(ApiError::TenantGone)?;
-    sso::verify(app, &tenant).await.map_err(ApiError::ProviderUnusable)?;
-    Ok(http::no_content())
-}
-
-/// Refuses an issuer that could never be asked, and a certificate that vouches for nobody.
-fn check_reachable(app: &App, body: &OidcBody) -> Result<(), ApiError> {
-    if !body.issuer_url.is_empty() {
-        app.outbound.check(&body.issuer_url)?;
-    }
-    if !body.issuer_tls.ca_certificate_base64.is_empty() {
-        outbound::check_certificate(&pem(&body.issuer_tls.ca_certificate_base64)?)?;
-    }
-    Ok(())
-}
-
-/// A certificate as PEM, which Terraform writes as it is and reads in base64.
-fn pem(text: &str) -> Result<Vec<u8>, ApiError> {
-    if text.trim_start().starts_with("-----") {
-        return Ok(text.as_bytes().to_vec());
-    }
-    STANDARD.decode(text.trim()).map_err(|_| BadCertificate.into())
-}
-
-/// The secret of the request, sealed; `None` if it means the one that is kept.
-async fn seal_secret(app: &App, sealer: &Sealer, tenant: &Tenant, body: &OidcBody) -> Result<Option<String>, ApiError> {
-    if body.client_secret.is_empty() || body.client_secret.contains('*') {
-        return Ok(None);
-    }
-    let bytes = sealer.seal(&app.entropy, &secret_name(tenant), body.client_secret.as_bytes()).await?;
-    Ok(Some(STANDARD.encode(bytes)))
-}
-
-fn set_oidc(body: &OidcBody, secret: Option<&String>, tenant: Tenant) -> Result<Tenant, ApiError> {
-    if body.issuer_tls.insecure_skip_verify {
-        return Err(ApiError::InsecureSkipVerify);
-    }
-    let kept = match secret {
-        Some(secret) => secret,
-        // Without an issuer there is nobody to share it with.
-        None if body.issuer_url.is_empty() => "",
-        None => &tenant.oidc.sealed_client_secret,
-    };
-    // Or whoever may change settings could have the secret sent to a server of theirs.
-    if secret.is_none() && !kept.is_empty() && body.issuer_url != tenant.oidc.issuer_url {
-        return Err(ApiError::SecretNeeded);
-    }
-    let certificate = &body.issuer_tls.ca_certificate_base64;
-    let provider = OidcProvider {
-        is_enabled: body.is_sso_enabled,
-        issuer_url: body.issuer_url.clone(),
-        client_id: body.client_id.clone(),
-        sealed_client_secret: kept.to_owned(),
-        scopes: body.scopes.clone(),
-        scopes_delimiter: body.scopes_delimiter.clone(),
-        default_teams: body.default_teams.clone(),
-        sync_teams: body.sync_sso_teams,
-        ca_certificate: if certificate.is_empty() { String::new() } else { STANDARD.encode(pem(certificate)?) },
-        claims: body.required_claims.clone(),
-        use_user_info: body.user_info.use_user_info,
-        user_info_claims: body.user_info.claims.clone(),
-    };
-    Ok(Tenant { oidc: provider.check()?, ..tenant })
-}
-
-/// The SAML provider of a tenant: none. The four attributes are always there.
-fn saml(app: &App, tenant: &Tenant) -> Value {
-    let public_url = &app.settings.public_url;
-    let callback = format!("{public_url}/v1/auth/org/{}/saml/callback", tenant.org_name);
-    let attribute = |name, attribute_value| SamlAttribute {
-        name,
-        mapped_attribute: name,
-        attribute_value,
-        name_format: "urn:oasis:names:tc:SAML:2.0:attrname-format:unspecified",
-    };
-    json!(SamlAnswer {
-        entity_id: public_url.clone(),
-        issuer: public_url.clone(),
-        audience_url: callback.clone(),
-        acs_url: callback,
-        attributes: vec![
-            attribute("FirstName", "[FIRST_NAME_OF_USER]"),
-            attribute("LastName", "[LAST_NAME_OF_USER]"),
-            attribute("Email", "[EMAIL_OF_USER]"),
-            attribute("SpectroTeam", "[SPECTRO_TEAM_OF_USER]"),
-        ],
-        ..SamlAnswer::default()
-    })
-}
-
-#[derive(Default, Serialize, ToSchema)]
-#[schema(as = SamlConfigOfTenant)]
-#[serde(rename_all = "camelCase")]
-struct SamlAnswer {
-    is_sso_enabled: bool,
-    is_single_logout_enabled: bool,
-    single_logout_url: String,
-    entity_id: String,
-    issuer: String,
-    audience_url: String,
-    acs_url: String,
-    certificate: String,
-    service_provider_metadata: String,
-    federation_metadata: String,
-    identity_provider: String,
-    name_id_format: String,
-    default_teams: Vec<String>,
-    sync_sso_teams: bool,
-    attributes: Vec<SamlAttribute>,
-}
-
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-struct SamlAttribute {
-    name: &'static str,
-    mapped_attribute: &'static str,
-    attribute_value: &'static str,
-    name_format: &'static str,
-}
-
-#[derive(Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-#[schema(as = SamlConfig)]
-struct SamlBody {
-    #[serde(default, deserialize_with = "null_as_default")]
-    is_sso_enabled: bool,
-}
-
-/// Switching SAML off is what it is already; switching it on is not to be had.
-fn refuse_saml(request: &Request, tenant: Tenant) -> Result<Tenant, ApiError> {
-    let body: SamlBody = http::body(request)?;
-    if body.is_sso_enabled { Err(ApiError::SamlUnavailable) } else { Ok(tenant) }
 }
