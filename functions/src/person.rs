@@ -223,11 +223,11 @@ async fn known_words(
 ) -> Result<Vec<String>, ApiError> {
     let mut known = vec![address.to_owned(), PRODUCT.to_owned()];
     let meant = |membership: &&Membership| membership.is_accepted || joining == Some(membership.tenant);
-    for membership in person.memberships.iter().filter(meant) {
-        known.push(membership.org_name.to_string());
-        let user = app.store.user(membership.tenant, membership.user).await?;
-        known.extend(user.into_iter().flat_map(|user| [user.first_name, user.last_name]));
-    }
+    let meant: Vec<_> = person.memberships.iter().filter(meant).collect();
+    known.extend(meant.iter().map(|membership| membership.org_name.to_string()));
+    let users: Vec<_> = meant.iter().map(|membership| membership.user).collect();
+    let users = app.store.users_by_uid(&users).await?;
+    known.extend(users.into_iter().flat_map(|user| [user.first_name, user.last_name]));
     // The same names everywhere, mostly, and each costs time.
     known.sort();
     known.dedup();
