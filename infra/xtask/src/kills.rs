@@ -149,8 +149,8 @@ impl Killer {
                     new.clone_into(&mut self.password);
                     ("PATCH", "/v1/users/password/change".to_owned(), header.clone(), change)
                 };
-                // Signing out ends one token, a change of the password all of them.
-                (if kind == 2 { vec![carried] } else { vec![header, carried] }, kill)
+                // Either ends the session, and so each token that belongs to it.
+                (vec![header, carried], kill)
             }
         };
         let (method, path, header, body) = kill;
