@@ -442,20 +442,27 @@ async fn every_action_of_every_page_is_reached_by_the_keyboard() {
         .tour(&browser, async |name| {
             // Where the next step of the tour looks for what is open now, another time is not the same page.
             let path = browser.path().await;
-            let count = browser.run(FOCUSABLE).await.as_u64().unwrap();
-            let value = char::from(Key::Tab);
-            // Dates have several places each.
-            let tabs = (0..count + 30).fold(KeyActions::new("keyboard".to_owned()), |actions, _| {
-                actions.then(KeyAction::Down { value }).then(KeyAction::Up { value })
-            });
-            browser.client.perform_actions(tabs).await.unwrap();
-            let report = browser.run("return focusReport()").await;
-            for fault in ["missing", "hiding"] {
-                for tag in report[fault].as_array().unwrap() {
-                    faults.push(format!("{name} at {path}, {fault}: {tag}"));
+            let mut found = Vec::new();
+            // A browser on a busy machine has been seen to draw a ring too late; what a page hides it hides each time.
+            for _ in 0..2 {
+                let count = browser.run(FOCUSABLE).await.as_u64().unwrap();
+                let value = char::from(Key::Tab);
+                // Dates have several places each.
+                let tabs = (0..count + 30).fold(KeyActions::new("keyboard".to_owned()), |actions, _| {
+                    actions.then(KeyAction::Down { value }).then(KeyAction::Up { value })
+                });
+                browser.client.perform_actions(tabs).await.unwrap();
+                let report = browser.run("return focusReport()").await;
+                browser.run("restore()").await;
+                let tags = |fault: &str| report[fault].as_array().unwrap().clone().into_iter();
+                let of = |fault: &'static str| tags(fault).map(move |tag| format!("{fault}: {tag}"));
+                found = of("missing").chain(of("hiding")).collect();
+                reached += count;
+                if found.is_empty() {
+                    break;
                 }
             }
-            browser.run("restore()").await;
+            faults.extend(found.into_iter().map(|fault| format!("{name} at {path}, {fault}")));
             // What is closed is opened by a key: one of each kind.
             for kind in [".user-menu > summary", "tbody summary", ".disclosure > summary"] {
                 let focus =
@@ -470,7 +477,6 @@ async fn every_action_of_every_page_is_reached_by_the_keyboard() {
             }
             // What was open is open for the next step.
             browser.run("document.activeElement.blur(); restore()").await;
-            reached += count;
         })
         .await;
     assert!(faults.is_empty(), "{faults:#?}");
