@@ -14,7 +14,7 @@ use domain::{
 use lambda_http::http::{HeaderValue, StatusCode, header::RETRY_AFTER};
 use serde::Serialize;
 use serde_json::{Value, json};
-use store::{CreateRefused, ReplaceRefused, StoreError};
+use store::{ChangeUserRefused, CreateRefused, ReplaceRefused, StoreError};
 use utoipa::ToSchema;
 
 use crate::{
@@ -331,10 +331,20 @@ impl From<SigningError> for ApiError {
     }
 }
 
+impl From<ChangeUserRefused> for ApiError {
+    fn from(refused: ChangeUserRefused) -> Self {
+        match refused {
+            ChangeUserRefused::LastAdmin => Self::LastAdmin,
+            ChangeUserRefused::Store(error) => error.into(),
+        }
+    }
+}
+
 impl From<ReplaceRefused> for ApiError {
     fn from(refused: ReplaceRefused) -> Self {
         match refused {
             ReplaceRefused::DuplicateName => Self::DuplicateName,
+            ReplaceRefused::LimitReached(limit) => Self::ApiKeyLimit(limit),
             ReplaceRefused::Store(error) => error.into(),
         }
     }

@@ -75,7 +75,7 @@ async fn set(
             email: &once.email,
             hash: &hash,
             is_by_admin: false,
-            hash_before: person.password_hash.as_deref(),
+            before: &person,
             users: &person::users_of(&person),
             used: Some(&once),
             activated,

@@ -105,7 +105,7 @@ async fn set(
         email: address.typed(),
         hash: &hash,
         is_by_admin,
-        hash_before: person.password_hash.as_deref(),
+        before: person,
         users: &person::users_of(person),
         used: None,
         activated: None,

@@ -112,12 +112,6 @@ pub(super) async fn check_room(app: &App, user: UserUid) -> Result<(), ApiError>
     }
 }
 
-/// The hash of a password that an admin of another organization has set for the person and may know: it goes when they come
-/// in without one.
-pub(super) fn void(person: &Person) -> Option<&str> {
-    person.password_hash.as_deref().filter(|_| person.is_password_of_admin)
-}
-
 /// Refuses one organization more than a person may belong to.
 pub(super) fn check_memberships(person: &Person) -> Result<(), ApiError> {
     if person.accepted().count() < person::MAX_MEMBERSHIPS {
@@ -170,7 +164,7 @@ async fn activate(
     let record = [trail.record(Action::Activity, Resource::user(pending), "User activated", content)];
     let link = link_of(app, vouched, pending);
     let recorded = app.store.on_record(&record);
-    refused(recorded.accept_by(&link, (pending, membership), address, void(person), used).await)
+    refused(recorded.accept_by(&link, (pending, membership), address, person, used).await)
 }
 
 /// The user as it is after it was changed.
@@ -319,7 +313,7 @@ async fn create(
     );
     let record = [trail.record(Action::Create, Resource::user(&user), "User created", content)];
     let link = link_of(app, &vouched, &user);
-    let came_by = CameBy { link: &link, void: void(person), is_authority: vouched.is_authority };
+    let came_by = CameBy { link: &link, person, is_authority: vouched.is_authority };
     match app.store.on_record(&record).create_user(&user, &tenant, None, Some(came_by)).await {
         Ok(()) => Ok(Admitted::user(tenant, user, vouched)),
         Err(CreateUserRefused::LimitReached) => Err(SsoFailure::Full.into()),

@@ -15,7 +15,7 @@ use store::{CreateTenantRefused, Founding, LinkProof, Proof, StoreError};
 
 use super::{
     SsoFailure,
-    admission::{check_memberships, check_room, link_of, linked, refused, users_of, void},
+    admission::{check_memberships, check_room, link_of, linked, refused, users_of},
     browser::Browser,
     failure::is_over,
 };
@@ -156,7 +156,7 @@ impl Visitor {
             format!("Organization {} signed up by {}, by {}", tenant.org_name, admin.email, vouched.provider().label());
         let record = [trail.record(Action::Create, Resource::tenant(&tenant), "Organization created", content)];
         let link = link_of(app, vouched, &admin);
-        let founding = Founding::ByIdentity { link: &link, used: &self.once, void: void(&person) };
+        let founding = Founding::ByIdentity { link: &link, used: &self.once, person: &person };
         match app.store.on_record(&record).create_tenant(&tenant, &project, &admin, founding).await {
             Ok(()) => self.sign_in(app, signer, request, (&tenant, &admin)).await,
             Err(CreateTenantRefused::NameTaken) => Err(ApiError::OrgNameTaken),

@@ -106,6 +106,14 @@ pub(super) async fn change(
         let mut after = before.clone();
         apply(&mut after)?;
         if before == after {
+            if !after.is_active {
+                // Nothing to tell of, and yet written: somebody who has read them before may be about to enable them.
+                match app.store.on_record(&[]).replace_user(&before, &after).await {
+                    Ok(()) => {}
+                    Err(ChangeUserRefused::Store(StoreError::Conflict)) => continue,
+                    Err(refused) => return Err(refused.into()),
+                }
+            }
             return Ok(http::no_content());
         }
         let trail = audit::Trail::of(app, request, principal);
@@ -113,9 +121,8 @@ pub(super) async fn change(
         let record = [trail.record(Action::Update, Resource::user(&after), "User changed", content)];
         match app.store.on_record(&record).replace_user(&before, &after).await {
             Ok(()) => return Ok(audit::stated(http::no_content(), &record[0])),
-            Err(ChangeUserRefused::LastAdmin) => return Err(ApiError::LastAdmin),
             Err(ChangeUserRefused::Store(StoreError::Conflict)) => {}
-            Err(ChangeUserRefused::Store(error)) => return Err(error.into()),
+            Err(refused) => return Err(refused.into()),
         }
     }
     Err(ApiError::Conflict)

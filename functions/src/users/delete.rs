@@ -26,7 +26,7 @@ pub(super) async fn handle(app: &App, request: Request) -> Result<Response, ApiE
     if user.is_active {
         let content = format!("{} disabled, to be deleted", user.name());
         let record = [trail.record(Action::Update, resource(), "User disabled", content)];
-        app.store.on_record(&record).replace_user(&user, &disabled).await.map_err(refused)?;
+        app.store.on_record(&record).replace_user(&user, &disabled).await?;
     }
     let address = person::address_of(&user)?;
     for _ in 0..super::ATTEMPTS {
@@ -55,15 +55,8 @@ pub(super) async fn handle(app: &App, request: Request) -> Result<Response, ApiE
             Ok(()) => return Ok(audit::stated(http::no_content(), &record[0])),
             // A key came to be in between.
             Err(ChangeUserRefused::Store(StoreError::Conflict)) => {}
-            Err(error) => return Err(refused(error)),
+            Err(refused) => return Err(refused.into()),
         }
     }
     Err(ApiError::Conflict)
-}
-
-fn refused(refused: ChangeUserRefused) -> ApiError {
-    match refused {
-        ChangeUserRefused::LastAdmin => ApiError::LastAdmin,
-        ChangeUserRefused::Store(error) => error.into(),
-    }
 }

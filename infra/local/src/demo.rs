@@ -13,7 +13,7 @@ use domain::{
     user::LoginMode,
 };
 use functions::{app::Entropy, password_hash::Hasher};
-use store::{CreateRefused, CreateTenantRefused, CreateUserRefused, Founding, NewPassword, Store, StoreError};
+use store::{CreateRefused, CreateTenantRefused, CreateUserRefused, Founding, NewPassword, Person, Store, StoreError};
 
 /// How long the keys of a demo live.
 const KEY_LIFETIME: Duration = Duration::from_hours(90 * 24);
@@ -81,7 +81,7 @@ async fn new_password(store: &Store, entropy: &Entropy, tenant: &Tenant, user: &
         email: &user.email,
         hash: &hash,
         is_by_admin: false,
-        hash_before: None,
+        before: &Person::default(),
         users: &[],
         used: None,
         activated: None,

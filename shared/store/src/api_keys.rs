@@ -34,6 +34,9 @@ pub enum ReplaceRefused {
     /// Another key of the user has the name.
     #[error("the user has an API key of this name already")]
     DuplicateName,
+    /// The table has removed it from the list already, and the user has as many others as the tenant allows: this many.
+    #[error("the user has as many API keys as the tenant allows")]
+    LimitReached(u32),
     /// The tables did not do it.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -110,7 +113,7 @@ impl Recorded<'_> {
     ) -> Result<(), CreateRefused> {
         match self.try_create_api_key(key, digest, limit, mail).await {
             // Keys that the table removed by its TTL are still counted: see whether that is all.
-            Err(CreateRefused::LimitReached) if self.recount_api_keys(key, limit).await? => {
+            Err(CreateRefused::LimitReached) if self.recount_api_keys(key.tenant, key.user, limit).await? => {
                 self.try_create_api_key(key, digest, limit, mail).await
             }
             done => done,
@@ -158,13 +161,34 @@ impl Recorded<'_> {
     /// # Errors
     ///
     /// [`StoreError::Conflict`] if the key changed or was removed since, [`ReplaceRefused::DuplicateName`] if another
-    /// key of the user has the new name.
+    /// key of the user has the new name; [`ReplaceRefused::LimitReached`].
     pub async fn replace_api_key(
         &self,
         before: &ApiKey,
         after: &ApiKey,
         mail: Option<&OutgoingMail>,
     ) -> Result<(), ReplaceRefused> {
+        match self.try_replace_api_key(before, after, mail, None).await {
+            // The table has removed the index item of a key that has long expired: it comes back, and counts.
+            Err(Cancelled::Condition { at: AT_INDEX, .. }) => {
+                let limit = self.tenant(after.tenant).await?.ok_or(StoreError::Conflict)?.limits.api_key;
+                if !self.recount_api_keys(after.tenant, after.user, limit).await? {
+                    return Err(ReplaceRefused::LimitReached(limit));
+                }
+                Ok(self.try_replace_api_key(before, after, mail, Some(limit)).await?)
+            }
+            done => Ok(done?),
+        }
+    }
+
+    /// - `limit`: of the keys that the user may have, if the index item is to come back.
+    async fn try_replace_api_key(
+        &self,
+        before: &ApiKey,
+        after: &ApiKey,
+        mail: Option<&OutgoingMail>,
+        limit: Option<u32>,
+    ) -> Result<(), Cancelled> {
         let after = ApiKey { version: before.version + 1, ..after.clone() };
         let row = ApiKeyRow::from(&after);
         let mut change = Change {
@@ -218,17 +242,24 @@ impl Recorded<'_> {
         }
         // The index item and the held name are written whole: the table may have removed them already, if the key
         // has long expired and is now extended.
-        let index = Put::builder().table_name(&self.tables.tenants).set_item(Some(item::index_of_api_key(&after)?));
-        let index = index.build().expect("table and item are set");
+        let index = Put::builder()
+            .table_name(&self.tables.tenants)
+            .set_item(Some(item::index_of_api_key(&after)?))
+            .condition_expression(if limit.is_none() { "attribute_exists(pk)" } else { "attribute_not_exists(pk)" })
+            .build()
+            .expect("table and item are set");
         let mut writes = vec![change.build(), TransactWriteItem::builder().put(index).build(), self.hold_name(&after)];
-        if before.name.folded() != after.name.folded() {
-            writes.push(self.release_name(before));
-        }
+        writes.extend(limit.map(|limit| self.count_api_key(&after, 1, Some(limit))));
         writes.extend(mail.map(item::of_mail).transpose()?.map(|mail| self.put_new(mail)));
-        match self.transact(writes).await {
-            Ok(()) => Ok(()),
-            Err(Cancelled::Condition { at: AT_NAME, .. }) => Err(ReplaceRefused::DuplicateName),
-            Err(cancelled) => Err(StoreError::from(cancelled).into()),
+        if before.name.folded() == after.name.folded() {
+            return self.transact(writes).await;
+        }
+        let at_release = writes.len();
+        let with_release = [writes.clone(), vec![self.release_name(before)]].concat();
+        match self.transact(with_release).await {
+            // Another key has taken the name after the end of this one, and keeps it.
+            Err(Cancelled::Condition { at, .. }) if at == at_release => self.transact(writes).await,
+            done => done,
         }
     }
 
@@ -243,12 +274,8 @@ impl Recorded<'_> {
         after: &ApiKey,
         mail: Option<&OutgoingMail>,
     ) -> Result<(), StoreError> {
-        match self.replace_api_key(before, after, mail).await {
-            Ok(()) => Ok(()),
-            // The name that it has held all the time can only be another's if the table has removed it.
-            Err(ReplaceRefused::DuplicateName) => Err(StoreError::Conflict),
-            Err(ReplaceRefused::Store(error)) => Err(error),
-        }
+        // The name that it has held all the time can only be another's if the table has removed it.
+        Ok(self.try_replace_api_key(before, after, mail, None).await?)
     }
 
     /// Takes a key out of use whatever else happened to it since it was read, so that no concurrent change can win.
@@ -303,18 +330,24 @@ impl Recorded<'_> {
             .condition_expression("attribute_exists(pk)")
             .build()
             .expect("table and key are set");
-        let writes = vec![
-            delete.clone(),
-            TransactWriteItem::builder().delete(index).build(),
-            self.release_name(key),
-            self.count_api_key(key, -1, None),
-        ];
-        match self.transact(writes).await {
-            // The table removed the index item already, and with it the key from the next recount.
-            Err(Cancelled::Condition { at: AT_INDEX, .. }) => {
-                Ok(self.transact(vec![delete, self.release_name(key)]).await?)
+        let index = TransactWriteItem::builder().delete(index).build();
+        let (mut is_indexed, mut holds_name) = (true, true);
+        loop {
+            let mut writes = vec![delete.clone()];
+            if is_indexed {
+                writes.extend([index.clone(), self.count_api_key(key, -1, None)]);
             }
-            done => Ok(done?),
+            let at_name = writes.len();
+            if holds_name {
+                writes.push(self.release_name(key));
+            }
+            match self.transact(writes).await {
+                // The table removed the index item already, and with it the key from the next recount.
+                Err(Cancelled::Condition { at: AT_INDEX, .. }) if is_indexed => is_indexed = false,
+                // Another key has taken the name after the end of this one, and keeps it.
+                Err(Cancelled::Condition { at, .. }) if holds_name && at == at_name => holds_name = false,
+                done => return Ok(done?),
+            }
         }
     }
 }
@@ -363,13 +396,18 @@ impl Store {
         change.build()
     }
 
-    /// Counts the keys that the user of this one really has, and says whether that is fewer than `limit`.
-    async fn recount_api_keys(&self, key: &ApiKey, limit: u32) -> Result<bool, StoreError> {
-        let profile_key = keys::user(key.user).item();
+    /// Counts the keys that a user really has, and says whether that is fewer than `limit`.
+    pub(crate) async fn recount_api_keys(
+        &self,
+        tenant: TenantUid,
+        user: UserUid,
+        limit: u32,
+    ) -> Result<bool, StoreError> {
+        let profile_key = keys::user(user).item();
         let read = self.client.get_item().table_name(&self.tables.tenants).set_key(Some(profile_key.clone()));
         let Some(profile) = read.consistent_read(true).send().await?.item else { return Ok(false) };
         let changes = profile.get(KEY_CHANGES).cloned().unwrap_or_else(|| number(0));
-        let count = self.api_keys_of_user(key.tenant, key.user).await?.len();
+        let count = self.api_keys_of_user(tenant, user).await?.len();
         if count >= limit as usize {
             return Ok(false);
         }
@@ -385,6 +423,15 @@ impl Store {
         match self.transact(vec![write.build()]).await {
             Ok(()) | Err(Cancelled::Condition { .. }) => Ok(true),
             Err(Cancelled::Other(error)) => Err(error),
+        }
+    }
+}
+
+impl From<Cancelled> for ReplaceRefused {
+    fn from(cancelled: Cancelled) -> Self {
+        match cancelled {
+            Cancelled::Condition { at: AT_NAME, .. } => Self::DuplicateName,
+            cancelled => StoreError::from(cancelled).into(),
         }
     }
 }

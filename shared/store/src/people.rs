@@ -27,7 +27,7 @@ use crate::{
 const ATTEMPTS_KEPT_SECS: i64 = 86_400;
 
 /// That a user was signed out everywhere as often as when it was read; one that never was may have no count.
-const SIGN_OUTS_AS_READ: &str = "(#outs = :outs OR :outs = :none AND attribute_not_exists(#outs))";
+pub(crate) const SIGN_OUTS_AS_READ: &str = "(#outs = :outs OR :outs = :none AND attribute_not_exists(#outs))";
 
 /// What is known of an address.
 #[derive(Debug, Clone, Default)]
@@ -41,6 +41,8 @@ pub struct Person {
     pub email: Option<String>,
     /// Whether somebody else has set it, who may know it still.
     pub is_password_of_admin: bool,
+    /// How often they have come into an organization without setting it anew.
+    pub joins: u32,
     /// Attempts at the password.
     pub attempts: Attempts,
     /// The tenants that the person belongs to, in the order of their names.
@@ -89,6 +91,8 @@ struct LoginRow {
     email: Option<String>,
     #[serde(default)]
     by_admin: bool,
+    #[serde(default)]
+    joins: u32,
 }
 
 #[derive(Debug, Deserialize)]
@@ -112,6 +116,7 @@ impl Store {
                     person.password_hash = Some(row.password_hash);
                     person.email = row.email;
                     person.is_password_of_admin = row.by_admin;
+                    person.joins = row.joins;
                     person.password_changed_at = Some(Timestamp::from_millis(row.changed_at));
                 }
                 Some(keys::ATTEMPTS) => {
@@ -490,8 +495,8 @@ impl Recorded<'_> {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Conflict`] if what it rests upon no longer holds: the token was used, the password or the user
-    /// changed since they were read.
+    /// [`StoreError::Conflict`] if what it rests upon no longer holds: the token was used, the password, the user or the
+    /// organizations of the person changed since they were read.
     pub async fn set_password(&self, new: &NewPassword<'_>, now: Timestamp) -> Result<(), StoreError> {
         let mut login = keys::login(new.address).item();
         login.insert("password_hash".to_owned(), text(new.hash));
@@ -499,13 +504,19 @@ impl Recorded<'_> {
         login.insert("email".to_owned(), text(new.email));
         login.insert("by_admin".to_owned(), AttributeValue::Bool(new.is_by_admin));
         let put = Put::builder().table_name(&self.tables.tenants).set_item(Some(login));
-        // Whoever comes into an organization sets the password, so what was read of memberships still holds too.
-        let put = match new.hash_before {
+        // Whoever comes into an organization sets the password or is noted in the login, so what was read of memberships
+        // still holds too.
+        let put = match &new.before.password_hash {
             None => put.condition_expression("attribute_not_exists(pk)"),
             Some(hash) => put
-                .condition_expression("#hash = :hash")
+                .condition_expression(
+                    "#hash = :hash AND (#joins = :joins OR :joins = :none AND attribute_not_exists(#joins))",
+                )
                 .expression_attribute_names("#hash", "password_hash")
-                .expression_attribute_values(":hash", text(hash)),
+                .expression_attribute_names("#joins", item::JOINS)
+                .expression_attribute_values(":hash", text(hash))
+                .expression_attribute_values(":joins", number(new.before.joins))
+                .expression_attribute_values(":none", number(0)),
         };
         let mut writes = vec![
             TransactWriteItem::builder().put(put.build().expect("table and item are set")).build(),
@@ -560,8 +571,8 @@ pub struct NewPassword<'a> {
     pub email: &'a str,
     /// Whether somebody else sets it.
     pub is_by_admin: bool,
-    /// The hash of the old one, as it was read.
-    pub hash_before: Option<&'a str>,
+    /// The person, as they were read.
+    pub before: &'a Person,
     /// The users whose sessions end.
     pub users: &'a [UserUid],
     /// The one-time token by which it is set, which is used up with it.

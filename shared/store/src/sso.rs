@@ -9,10 +9,10 @@ use domain::{
 };
 
 use crate::{
-    Membership, OutgoingMail, Recorded, Store, StoreError,
+    Membership, OutgoingMail, Person, Recorded, Store, StoreError,
     item::{self, Item},
     keys, number, people, text,
-    transaction::Cancelled,
+    transaction::{Cancelled, Change},
 };
 
 /// Why an identity was not linked.
@@ -191,13 +191,30 @@ impl Store {
         TransactWriteItem::builder().condition_check(check.build().expect("table, key and condition are set")).build()
     }
 
-    /// Takes away a password that somebody else has set, who has no say where the person comes in now.
+    /// What becomes of the password of a person who comes into an organization by an identity: one that somebody else has
+    /// set goes, since they have no say there. Any other stays, and notes it: a new one that is being set ends the
+    /// sessions in those organizations that were read, and would miss one begun here by the old one.
     ///
-    /// - `hash`: of that password, as it was read.
-    pub(crate) fn void_login(&self, address: &str, hash: &str) -> TransactWriteItem {
+    /// - `person`: as they were read.
+    pub(crate) fn join(&self, address: &str, person: &Person) -> TransactWriteItem {
+        let key = keys::login(address);
+        let (Some(hash), Some(changed_at)) = (&person.password_hash, person.password_changed_at) else {
+            return self.check_absent(&key);
+        };
+        if !person.is_password_of_admin {
+            let noted = Change {
+                table: self.tables.tenants.clone(),
+                key: key.item(),
+                expression: "ADD #joins :one".to_owned(),
+                condition: "#changed = :changed".to_owned(),
+                names: vec![("#joins", item::JOINS), ("#changed", "changed_at")],
+                values: vec![(":one", number(1)), (":changed", number(changed_at.millis()))],
+            };
+            return noted.build();
+        }
         let delete = Delete::builder()
             .table_name(&self.tables.tenants)
-            .set_key(Some(keys::login(address).item()))
+            .set_key(Some(key.item()))
             .condition_expression("#hash = :hash")
             .expression_attribute_names("#hash", "password_hash")
             .expression_attribute_values(":hash", text(hash));
@@ -252,7 +269,7 @@ impl Recorded<'_> {
 
     /// Makes an invited user active whom a provider has vouched for, and links the identity.
     ///
-    /// - `void`: the hash of a password that goes, since somebody else has set it.
+    /// - `person`: as they were read.
     /// - `once`: the one-time token that it rests upon, which is used up.
     ///
     /// # Errors
@@ -263,7 +280,7 @@ impl Recorded<'_> {
         link: &Link,
         (user, membership): (&User, &Membership),
         address: &str,
-        void: Option<&str>,
+        person: &Person,
         once: Option<&OneTime>,
     ) -> Result<(), LinkRefused> {
         let mut writes = Vec::from(self.put_link(link)?);
@@ -271,7 +288,7 @@ impl Recorded<'_> {
         writes.push(self.confirm_organization(membership));
         let accepted = Membership { is_accepted: true, ..membership.clone() };
         writes.push(self.put_any(people::of_membership(address, &accepted)?));
-        writes.extend(void.map(|hash| self.void_login(address, hash)));
+        writes.push(self.join(address, person));
         writes.extend(once.map(|once| self.delete_if(&keys::once(&once.digest), "attribute_exists(pk)")));
         match self.transact(writes).await {
             Ok(()) => Ok(()),

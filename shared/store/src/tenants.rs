@@ -9,7 +9,7 @@ use domain::{
 };
 
 use crate::{
-    Membership, Recorded, Store, StoreError,
+    Membership, Person, Recorded, Store, StoreError,
     item::{self, ADMIN_COUNT, OrganizationRow, USER_COUNT},
     keys, number, people, text,
     transaction::{Cancelled, Change},
@@ -44,8 +44,8 @@ pub enum Founding<'a> {
         link: &'a Link,
         /// The one-time token that stood for it, which is used up.
         used: &'a OneTime,
-        /// The hash of a password that goes, since somebody else has set it.
-        void: Option<&'a str>,
+        /// The person, as they were read.
+        person: &'a Person,
     },
 }
 
@@ -227,8 +227,8 @@ impl Recorded<'_> {
             self.put_new(user.index),
             self.put_new(people::of_membership(address.canonical(), &membership)?),
         ]);
-        if let Founding::ByIdentity { link, used, void } = founding {
-            writes.extend(void.map(|hash| self.void_login(address.canonical(), hash)));
+        if let Founding::ByIdentity { link, used, person } = founding {
+            writes.push(self.join(address.canonical(), person));
             writes.extend(self.put_link(link)?);
             writes.push(self.delete_if(&keys::once(&used.digest), "attribute_exists(pk)"));
         }

@@ -5,9 +5,11 @@ use aws_sdk_dynamodb::types::{AttributeValue, Delete, TransactWriteItem};
 use domain::{EmailAddress, Tenant, TenantUid, Timestamp, User, UserUid, once::OneTime, sso::Link};
 
 use crate::{
-    Membership, OutgoingMail, Recorded, Store, StoreError,
+    Membership, OutgoingMail, Person, Recorded, Store, StoreError,
     item::{self, ADMIN_COUNT, KEY_COUNT, USER_COUNT},
-    keys, number, people, text,
+    keys, number,
+    people::{self, SIGN_OUTS_AS_READ},
+    text,
     transaction::{Cancelled, Change},
 };
 
@@ -33,8 +35,8 @@ pub enum CreateUserRefused {
 pub struct CameBy<'a> {
     /// The identity.
     pub link: &'a Link,
-    /// The hash of a password that goes, since somebody else has set it.
-    pub void: Option<&'a str>,
+    /// The person, as they were read.
+    pub person: &'a Person,
     /// Whether the provider decides who has the address; otherwise nobody comes who was deleted.
     pub is_authority: bool,
 }
@@ -133,9 +135,9 @@ impl Recorded<'_> {
             writes.push(self.put_new(item::of_mail(mail)?));
             writes.push(self.delete(&keys::former(user.tenant, &address)));
         }
-        if let Some(CameBy { link, void, is_authority }) = came_by {
+        if let Some(CameBy { link, person, is_authority }) = came_by {
             writes.extend(self.put_link(link)?);
-            writes.extend(void.map(|hash| self.void_login(&address, hash)));
+            writes.push(self.join(&address, person));
             // Whoever was deleted does not come back by one who has looked at the address once.
             if !is_authority {
                 writes.push(self.check_absent(&keys::former(user.tenant, &address)));
@@ -163,9 +165,10 @@ impl Recorded<'_> {
             key: keys::user(after.uid).item(),
             expression: "SET #first = :first, #last = :last, #roles = :roles, #active = :active, #mode = :mode"
                 .to_owned(),
-            condition: "#tenant = :tenant AND #roles = :roles_before AND #active = :active_before AND \
-                        #first = :first_before AND #last = :last_before AND #mode = :mode_before"
-                .to_owned(),
+            condition: format!(
+                "#tenant = :tenant AND #roles = :roles_before AND #active = :active_before AND #first = :first_before \
+                 AND #last = :last_before AND #mode = :mode_before AND {SIGN_OUTS_AS_READ}"
+            ),
             names: vec![
                 ("#first", "first_name"),
                 ("#last", "last_name"),
@@ -173,6 +176,7 @@ impl Recorded<'_> {
                 ("#active", "is_active"),
                 ("#mode", "login_mode"),
                 ("#tenant", "tenant"),
+                ("#outs", item::SIGN_OUTS),
             ],
             values: vec![
                 (":first", text(&after.first_name)),
@@ -186,18 +190,21 @@ impl Recorded<'_> {
                 (":first_before", text(&before.first_name)),
                 (":last_before", text(&before.last_name)),
                 (":mode_before", text(before.login_mode.as_str())),
+                (":outs", number(before.sign_outs)),
+                (":none", number(0)),
             ],
         };
         // Only what changes, so that a sign-in at the same moment stays noted.
         let mut index = change.clone();
         index.key = keys::user_index(after.tenant, after.uid).item();
         "#tenant = :tenant".clone_into(&mut index.condition);
-        index.values.retain(|(name, _)| !name.ends_with("_before"));
+        index.names.retain(|(alias, _)| *alias != "#outs");
+        index.values.retain(|(name, _)| !name.ends_with("_before") && ![":outs", ":none"].contains(name));
         let mut change = change;
-        if before.is_active && !after.is_active {
-            // Being enabled again is no way back into what was begun before.
+        // Being enabled again is no way back into what was begun before. Whoever is disabled once more stays so, even if
+        // somebody who has read them before is about to enable them.
+        if !after.is_active && (before.is_active || before == after) {
             change.expression.push_str(" ADD #outs :one");
-            change.names.push(("#outs", item::SIGN_OUTS));
             change.values.push((":one", number(1)));
         }
         let mut writes = vec![change.build(), index.build()];
@@ -221,6 +228,18 @@ impl Recorded<'_> {
     ///
     /// As in [`ChangeUserRefused`]; [`StoreError::Conflict`] if it is active or has keys.
     pub async fn delete_user(&self, user: &User, login: Option<&str>) -> Result<(), ChangeUserRefused> {
+        match self.try_delete_user(user, login).await {
+            // Keys that the table removed by its TTL are still counted: see whether that is all.
+            Err(ChangeUserRefused::Store(StoreError::Conflict))
+                if self.recount_api_keys(user.tenant, user.uid, 1).await? =>
+            {
+                self.try_delete_user(user, login).await
+            }
+            done => done,
+        }
+    }
+
+    async fn try_delete_user(&self, user: &User, login: Option<&str>) -> Result<(), ChangeUserRefused> {
         let address = canonical(user)?;
         let profile = Delete::builder()
             .table_name(&self.tables.tenants)

@@ -8,9 +8,10 @@ use crate::{
     provider::Provider,
     session::{OTHER, PASSWORD},
     sso::{
-        GITHUB, Guest, INES, LOGIN, MINUTE, back, come_by_github, config, configure, counts, location, northwind,
-        person, prove, set, signed_in, social, uid, why,
+        Guest, INES, LOGIN, MINUTE, back, config, configure, counts, location, northwind, person, prove, set,
+        signed_in, uid, why,
     },
+    sso_social::{GITHUB, come_by_github, social},
     stack::{LATER, PUBLIC_URL},
 };
 
@@ -356,4 +357,35 @@ async fn keys_and_verification_go_on_while_providers_hang() {
     odd["scopesDelimiter"] = json!(",");
     assert_eq!(configure(&ines, odd).await.status, 204);
     assert_eq!(Guest::new(&stack).begin(LOGIN).await.scope, "openid,email,profile");
+}
+
+/// Whoever knows the old password signs in where the person has come in by a provider at this moment, and whoever sets the
+/// new one has not read of that organization yet.
+#[tokio::test]
+async fn a_new_password_ends_sessions_by_the_old_one_where_the_person_came_in_meanwhile() {
+    let (stack, provider, _) = northwind().await;
+    let email = "tom@northwind.example";
+    stack.sign_up(email, "southwind", PASSWORD).await;
+    let store = &stack.service.store;
+    let before = store.person(email).await.unwrap();
+    provider.knows(person("7", email));
+    signed_in(&stack, &Guest::new(&stack).come(LOGIN, &provider).await);
+    let thief = stack.session(email, PASSWORD, Some("northwind")).await;
+    let new = |before| store::NewPassword {
+        address: email,
+        email,
+        hash: "$argon2id$new",
+        is_by_admin: false,
+        before,
+        users: &[],
+        used: None,
+        activated: None,
+    };
+    let set = store.on_record(&[]).set_password(&new(&before), stack.clock.now()).await;
+    assert!(matches!(set, Err(store::StoreError::Conflict)), "{set:?}");
+    assert_eq!(thief.status().await, 200);
+    let now = stack.session(email, PASSWORD, Some("southwind")).await;
+    let change = json!({ "emailId": email, "currentPassword": PASSWORD, "newPassword": OTHER });
+    assert_eq!(now.call("PATCH", "/v1/users/password/change", Some(change)).await.status, 204);
+    assert_eq!(thief.status().await, 401);
 }

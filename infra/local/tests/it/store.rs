@@ -13,7 +13,7 @@ use store::{CreateRefused, ReplaceRefused, Store, StoreError};
 
 use crate::{
     invariants,
-    stack::{Person, Stack, random_uid},
+    stack::{LATER, Person, Stack, random_uid},
 };
 
 async fn user() -> (Stack, Store, Person) {
@@ -200,10 +200,115 @@ async fn a_name_that_has_become_anothers_stays_anothers() {
     let extended =
         store.on_record(&[]).replace_api_key(&old, &old.clone().update(update, stack.clock.now()).unwrap(), None).await;
     assert!(matches!(extended, Err(ReplaceRefused::DuplicateName)), "{extended:?}");
-    assert!(store.on_record(&[]).delete_api_key(&old).await.is_err(), "the name would go along");
-    let renamed = store.on_record(&[]).replace_api_key(&old, &renamed(&old, "other"), None).await;
-    assert!(renamed.is_err(), "the name would be let go");
+    // Neither way out takes the name along.
+    let other = renamed(&old, "other");
+    store.on_record(&[]).replace_api_key(&old, &other, None).await.unwrap();
+    invariants::check(&stack.contents().await);
+    let back = store.api_key(old.tenant, old.uid).await.unwrap().unwrap();
+    let taken = store.on_record(&[]).replace_api_key(&back, &renamed(&back, "deploy"), None).await;
+    assert!(matches!(taken, Err(ReplaceRefused::DuplicateName)), "{taken:?}");
+    store.on_record(&[]).delete_api_key(&back).await.unwrap();
+    invariants::check(&stack.contents().await);
     assert_eq!(store.api_key(new.tenant, new.uid).await.unwrap(), Some(new));
+}
+
+#[tokio::test]
+async fn a_key_whose_name_was_taken_after_its_end_can_be_deleted() {
+    for removed in [vec![], vec![Part::Index]] {
+        let (stack, store, user) = user().await;
+        let (old, value) = drawn(&stack, &user, "deploy");
+        store.on_record(&[]).create_api_key(&old, &value.digest(), 20, None).await.unwrap();
+        stack.advance(Duration::from_hours(1 + 31 * 24));
+        let (new, value) = drawn(&stack, &user, "deploy");
+        store.on_record(&[]).create_api_key(&new, &value.digest(), 20, None).await.unwrap();
+        for part in &removed {
+            remove_by_ttl(&stack, &old, *part).await;
+        }
+        assert_eq!(user.delete(&format!("/v1/apiKeys/{}", old.uid)).await.status, 204, "{removed:?}");
+        let again = json!({ "metadata": { "name": "deploy" }, "spec": { "expiry": LATER } });
+        assert_eq!(user.post("/v1/apiKeys", again).await.status, 409, "the name is not let go");
+        if removed.is_empty() {
+            invariants::check(&stack.contents().await);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_comes_back_counts_again() {
+    let stack = Stack::start().await;
+    let northwind = stack.tenant("northwind").await;
+    let (admin, user) = (northwind.admin().await, northwind.user().await);
+    let limited = async |limit: u32| {
+        let limits = json!({ "resources": [{ "kind": "apiKey", "limit": limit }] });
+        let path = format!("/v1/tenants/{}/resourceLimits", user.user.tenant);
+        assert_eq!(admin.patch(&path, limits).await.status, 204);
+    };
+    // The first key of the user and this one: two of two.
+    limited(2).await;
+    let (old, value) = drawn(&stack, &user, "old");
+    let store = &stack.service.store;
+    store.on_record(&[]).create_api_key(&old, &value.digest(), 2, None).await.unwrap();
+    stack.advance(Duration::from_hours(1 + 31 * 24));
+    remove_by_ttl(&stack, &old, Part::Index).await;
+    let third = user.api_key("third").await;
+    let path = format!("/v1/apiKeys/{}", old.uid);
+    let later = json!({ "spec": { "expiry": (stack.clock.now() + Duration::from_mins(15)).to_string() } });
+    let refused = user.put(&path, later.clone()).await;
+    assert_eq!((refused.status, refused.code()), (403, "ResourceLimitExceeded"), "{}", refused.text);
+    limited(3).await;
+    assert_eq!(user.put(&path, later).await.status, 204);
+    let more = json!({ "metadata": { "name": "more" }, "spec": { "expiry": LATER } });
+    assert_eq!(user.post("/v1/apiKeys", more).await.status, 403);
+    invariants::check(&stack.contents().await);
+    for gone in [path, third.path()] {
+        assert_eq!(user.delete(&gone).await.status, 204);
+    }
+    invariants::check(&stack.contents().await);
+}
+
+#[tokio::test]
+async fn a_user_whose_keys_the_table_has_removed_can_be_deleted() {
+    let stack = Stack::start().await;
+    let northwind = stack.tenant("northwind").await;
+    let (admin, user) = (northwind.admin().await, northwind.user().await);
+    let store = stack.service.store.clone();
+    let (key, value) = drawn(&stack, &user, "old");
+    store.on_record(&[]).create_api_key(&key, &value.digest(), 20, None).await.unwrap();
+    stack.advance(Duration::from_hours(1));
+    stack.sweep().await;
+    for part in [Part::Key, Part::Index, Part::Name] {
+        remove_by_ttl(&stack, &key, part).await;
+    }
+    assert_eq!(admin.delete(&format!("/v1/users/{}", user.user.uid)).await.status, 204);
+    invariants::check(&stack.contents().await);
+}
+
+#[tokio::test]
+async fn an_enabling_that_was_read_before_a_disabling_is_not_written_after_it() {
+    let stack = Stack::start().await;
+    let northwind = stack.tenant("northwind").await;
+    let (admin, user) = (northwind.admin().await, northwind.user().await);
+    let store = stack.service.store.clone();
+    let path = format!("/v1/users/{}", user.user.uid);
+    let set = async |to: bool| {
+        let patch = json!([{ "op": "replace", "path": "/status/isActive", "value": to }]);
+        assert_eq!(admin.patch(&path, patch).await.status, 204);
+    };
+    set(false).await;
+    let read = store.user(user.user.tenant, user.user.uid).await.unwrap().unwrap();
+    let late = domain::User { is_active: true, ..read.clone() };
+    // Once after they were enabled meanwhile, and once when they were disabled in vain.
+    for between in [vec![true, false], vec![false]] {
+        let read = store.user(user.user.tenant, user.user.uid).await.unwrap().unwrap();
+        for state in between {
+            set(state).await;
+        }
+        let enabled = store.on_record(&[]).replace_user(&read, &late).await;
+        assert!(matches!(enabled, Err(store::ChangeUserRefused::Store(StoreError::Conflict))), "{enabled:?}");
+    }
+    assert_eq!(user.get("/v1/users/me").await.status, 401);
+    set(true).await;
+    assert_eq!(user.get("/v1/users/me").await.status, 200);
 }
 
 #[tokio::test]
