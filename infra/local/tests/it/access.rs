@@ -142,9 +142,13 @@ fn settings() -> Vec<Row> {
 
 /// What a path may name.
 pub(crate) struct Target {
-    key: String,
-    user: String,
-    tenant: String,
+    /// Or a record, or a role: whatever else has a uid.
+    pub(crate) key: String,
+    pub(crate) user: String,
+    pub(crate) tenant: String,
+    pub(crate) org: String,
+    /// Of whichever kind.
+    pub(crate) token: String,
 }
 
 impl Target {
@@ -153,11 +157,13 @@ impl Target {
             key: person.key_uid.to_string(),
             user: person.user.uid.to_string(),
             tenant: person.user.tenant.to_string(),
+            ..Self::named("")
         }
     }
 
     pub(crate) fn named(uid: &str) -> Self {
-        Self { key: uid.to_owned(), user: uid.to_owned(), tenant: uid.to_owned() }
+        let [key, user, tenant] = [(); 3].map(|()| uid.to_owned());
+        Self { key, user, tenant, org: "northwind".to_owned(), token: "a.b.c".to_owned() }
     }
 }
 
@@ -167,20 +173,26 @@ impl Row {
         self.route.replace("{user}", "{uid}")
     }
 
+    /// Method and path.
+    ///
     /// - `target`: what the path names.
-    pub(crate) fn call(&self, stack: &Stack, target: &Target) -> Call {
+    pub(crate) fn place(&self, target: &Target) -> (&'static str, String) {
         let (method, path) = self.route.split_once(' ').unwrap_or(("GET", "/v1/nothing/here"));
         let path = path
             .replace("{uid}", &target.key)
             .replace("{user}", &target.user)
             .replace("{tenantUid}", &target.tenant)
-            .replace("{orgName}", "northwind")
+            .replace("{orgName}", &target.org)
             .replace("{ssoApp}", "google")
             .replace("{domain}", "northwind.example")
-            .replace("Token}", "}")
-            .replace("{signup}", "none")
-            .replace("{password}", "none")
-            .replace("{token}", "a.b.c");
+            .replace("{signupToken}", &target.token)
+            .replace("{passwordToken}", &target.token)
+            .replace("{token}", &target.token);
+        (method, path)
+    }
+
+    pub(crate) fn call(&self, stack: &Stack, target: &Target) -> Call {
+        let (method, path) = self.place(target);
         let call = stack.request(method, &path);
         match &self.body {
             Some(body) => call.json(body),

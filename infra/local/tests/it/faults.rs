@@ -7,9 +7,9 @@ use local::faults::Fault;
 use serde_json::{Value, json};
 
 use crate::{
-    access::{self, Row},
+    access::{self, Row, Target},
     invariants,
-    session::{OTHER, PASSWORD, Session},
+    session::{OTHER, PASSWORD},
     stack::{Answer, Call, Created, LATER, Person, Stack, amount, counted},
 };
 
@@ -25,41 +25,47 @@ const BY_SESSION: [&str; 8] = [
     "GET /v1/auth/refresh",
 ];
 
+/// Routes that are refused whatever is asked, or answered without the tables, in a test without a provider; their
+/// refusals read no less, so they are tried too. Every other one is tried with a request that succeeds.
+const REFUSED: [&str; 10] = [
+    "$default",
+    "GET /v1/auth/sso/{ssoApp}/login",
+    "GET /v1/auth/sso/{ssoApp}/callback",
+    "GET /v1/auth/org/{orgName}/oidc/login",
+    "GET /v1/auth/org/{orgName}/oidc/callback",
+    "POST /v1/users/auth/identities",
+    "DELETE /v1/users/auth/identities/{uid}",
+    "POST /v1/tenants/{tenantUid}/domains/{domain}/verify",
+    "POST /v1/tenants/{tenantUid}/oidc/config/verify",
+    "PATCH /v1/users/{user}/password/reset",
+];
+
 /// A request that succeeds, in an organization of its own, if nothing goes wrong.
 async fn prepared(stack: &Stack, row: &Row, number: usize) -> Call {
     let org = format!("northwind-{number}");
     let email = format!("ines@{org}.example");
-    let path = |user: &str, uid: &str, tenant: &str| {
-        row.route
-            .split_once(' ')
-            .map_or("/v1/nothing/here", |(_, path)| path)
-            .replace("{user}", user)
-            .replace("{uid}", uid)
-            .replace("{tenantUid}", tenant)
-            .replace("{orgName}", &org)
-            .replace("{ssoApp}", "google")
-            .replace("{domain}", "northwind.example")
-    };
-    let method = row.route.split_once(' ').map_or("GET", |(method, _)| method);
-    let with = |call: Call, body: Option<Value>| match body {
-        Some(body) => call.json(&body),
-        None => call,
+    let named = |uid: &str| Target { org: org.clone(), ..Target::named(uid) };
+    let call = |target: &Target, body: Option<Value>| {
+        let (method, path) = row.place(target);
+        let call = stack.request(method, &path);
+        match body {
+            Some(body) => call.json(&body),
+            None => call,
+        }
     };
     let sign_up = || json!({ "firstName": "Ines", "lastName": "Alba", "emailId": email, "orgName": org });
+    let signed_up = async || {
+        assert_eq!(stack.post("/v1/tenants/signup", sign_up()).await.status, 204);
+        Target { token: stack.mailed_token(&email), ..named("") }
+    };
     match row.route {
-        "POST /v1/tenants/signup" => return stack.request(method, &path("", "", "")).json(&sign_up()),
-        "POST /v1/tenants/signup/{signupToken}/activate" => {
-            assert_eq!(stack.post("/v1/tenants/signup", sign_up()).await.status, 204);
-            let path = path("", "", "").replace("{signupToken}", &stack.mailed_token(&email));
-            return stack.request(method, &path);
-        }
+        "POST /v1/tenants/signup" => return call(&named(""), Some(sign_up())),
+        "POST /v1/tenants/signup/{signupToken}/activate" => return call(&signed_up().await, None),
         "PATCH /v1/auth/password/{passwordToken}/activate" => {
-            assert_eq!(stack.post("/v1/tenants/signup", sign_up()).await.status, 204);
-            let token = stack.mailed_token(&email);
-            let activate = format!("/v1/tenants/signup/{token}/activate");
+            let target = signed_up().await;
+            let activate = format!("/v1/tenants/signup/{}/activate", target.token);
             assert_eq!(stack.request("POST", &activate).send().await.status, 204);
-            let path = path("", "", "").replace("{passwordToken}", &token);
-            return stack.request(method, &path).json(&json!({ "password": PASSWORD }));
+            return call(&target, Some(json!({ "password": PASSWORD })));
         }
         "POST /v1/auth/user/password/reset"
         | "PATCH /v1/users/password/reset"
@@ -68,14 +74,16 @@ async fn prepared(stack: &Stack, row: &Row, number: usize) -> Call {
             stack.sign_up_only(&email, &org, PASSWORD).await;
             stack.advance(Duration::from_mins(2));
             let ask = json!({ "emailId": email });
-            if !row.route.contains("{passwordToken}") {
-                let query = if method == "GET" { format!("?emailId={email}") } else { String::new() };
-                let call = stack.request(method, &format!("{}{query}", path("", "", "")));
-                return with(call, (method != "GET").then_some(ask));
+            if row.route.contains("{passwordToken}") {
+                assert_eq!(stack.post("/v1/auth/user/password/reset", ask).await.status, 204);
+                let target = Target { token: stack.mailed_token(&email), ..named("") };
+                return call(&target, Some(json!({ "password": OTHER })));
             }
-            assert_eq!(stack.post("/v1/auth/user/password/reset", ask).await.status, 204);
-            let path = path("", "", "").replace("{passwordToken}", &stack.mailed_token(&email));
-            return stack.request(method, &path).json(&json!({ "password": OTHER }));
+            let (method, path) = row.place(&named(""));
+            return match method {
+                "GET" => stack.request(method, &format!("{path}?emailId={email}")),
+                _ => stack.request(method, &path).json(&ask),
+            };
         }
         _ => {}
     }
@@ -83,16 +91,15 @@ async fn prepared(stack: &Stack, row: &Row, number: usize) -> Call {
         let session = stack.sign_up(&email, &org, PASSWORD).await;
         let me = session.call("GET", "/v1/users/me", None).await;
         let user = me.body["metadata"]["uid"].as_str().unwrap().to_owned();
-        let other = Session { ..stack.session(&email, PASSWORD, Some(&org)).await };
+        stack.session(&email, PASSWORD, Some(&org)).await;
         let sessions = session.call("GET", "/v1/users/auth/sessions", None).await;
-        let items = sessions.body["items"].as_array().unwrap();
-        let uid =
-            items.iter().find(|item| item["isCurrent"] == false).map_or("none", |item| item["uid"].as_str().unwrap());
+        let mut others = sessions.body["items"].as_array().unwrap().iter();
+        let other = others.find(|item| item["status"]["isCurrent"] == false).unwrap();
+        let other = other["metadata"]["uid"].as_str().unwrap().to_owned();
         let body =
             row.body.as_ref().map(|_| json!({ "emailId": email, "currentPassword": PASSWORD, "newPassword": OTHER }));
-        drop(other);
-        let call = stack.request(method, &path(&user, uid, "")).header("Authorization", &session.token);
-        return with(call, body);
+        let target = Target { key: other, user, ..named("") };
+        return call(&target, body).header("Authorization", &session.token);
     }
     let organization = stack.tenant(&org).await;
     let admin = organization.person("Ines", &[role::TENANT_ADMIN.uid]).await;
@@ -108,22 +115,26 @@ async fn prepared(stack: &Stack, row: &Row, number: usize) -> Call {
     } else {
         String::new()
     };
-    let tenant = organization.tenant.uid.to_string();
-    let path = path(&user.user.uid.to_string(), &uid, &tenant);
     let body = match row.route {
         "POST /v1/users/auth/tokens/revoke" => Some(json!({ "tokens": [admin.token().await] })),
         "POST /v1/users" => Some(json!({
             "spec": { "firstName": "Ada", "lastName": "Berg", "emailId": format!("ada@{org}.example") }
         })),
+        "PATCH /v1/users/{user}" => Some(json!([{ "op": "replace", "path": "/status/isActive", "value": false }])),
         "POST /v1/tenants/validate" => Some(json!({ "orgName": format!("free-{number}") })),
         _ => row.body.clone(),
     };
-    let call = if row.route == "GET /v1/auth/refresh/{token}" {
-        stack.request(method, &path.replace("{token}", &admin.token().await))
-    } else {
-        stack.request(method, &path).header("ApiKey", &admin.key)
+    let target = Target {
+        key: uid,
+        user: user.user.uid.to_string(),
+        tenant: organization.tenant.uid.to_string(),
+        org: org.clone(),
+        token: if row.route.contains("{token}") { admin.token().await } else { String::new() },
     };
-    with(call, body)
+    if row.route == "GET /v1/auth/refresh/{token}" {
+        return call(&target, body);
+    }
+    call(&target, body).header("ApiKey", &admin.key)
 }
 
 /// The state without what differs from one organization or moment to the next: numbers, bytes, uids, digests.
@@ -204,7 +215,9 @@ async fn every_fault(number: usize, row: &Row) -> (usize, Vec<String>) {
     let stack = warm().await;
     let call = prepared(&stack, row, 100).await;
     let (good, done) = sent(&stack, call, || ()).await;
-    assert!(good.status < 500, "{}: {}", row.route, good.text);
+    if (good.status >= 400) != REFUSED.contains(&row.route) {
+        return (0, vec![format!("{}, without a fault: {} {}", row.route, good.status, good.text)]);
+    }
     let (mut tried, mut problems) = (0, Vec::new());
     let mut turn = number;
     for at in 0..u32::try_from(good.operations.len()).unwrap() {

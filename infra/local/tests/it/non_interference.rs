@@ -1,27 +1,14 @@
 //! What one organization does is invisible to another one.
 
 use domain::role;
+use local::draws::Draws;
 use serde_json::json;
 
 use crate::{
-    access,
+    access::{self, Target},
     session::{OTHER, PASSWORD, Session},
     stack::{Answer, LATER, Organization, Person, Stack, amount, random_uid},
 };
-
-/// Numbers of a sequence that the seed decides.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).unwrap() % end
-    }
-
-    fn one_of<'a, T>(&mut self, things: &'a [T]) -> &'a T {
-        &things[self.below(things.len())]
-    }
-}
 
 /// Everything that people of an organization, programs and passers-by can read of it.
 struct Crawl {
@@ -59,25 +46,21 @@ impl Crawl {
         assert!(users.len() == 2 && keys.len() > 1 && audits.len() > 3);
         let tenant = self.admin.user.tenant.to_string();
         for row in access::table() {
-            let Some(path) = row.route.strip_prefix("GET ") else { continue };
-            let of = if path.contains("/audits/") {
+            let Some(pattern) = row.route.strip_prefix("GET ") else { continue };
+            // These make something new each time they are asked.
+            if pattern.contains("/refresh") || pattern.ends_with("/login") || pattern.ends_with("/forgot") {
+                continue;
+            }
+            let of = if pattern.contains("/audits/") {
                 &audits
-            } else if path.contains("{user}") {
+            } else if pattern.contains("{user}") {
                 &users
             } else {
                 &keys
             };
             for uid in of {
-                let path = path
-                    .replace("{uid}", uid)
-                    .replace("{user}", uid)
-                    .replace("{tenantUid}", &tenant)
-                    .replace("{orgName}", &self.org)
-                    .replace("{ssoApp}", "google");
-                // These make something new each time they are asked.
-                if path.contains("/refresh") || path.contains("/login") || path.ends_with("/forgot") {
-                    continue;
-                }
+                let target = Target { tenant: tenant.clone(), org: self.org.clone(), ..Target::named(uid) };
+                let (_, path) = row.place(&target);
                 note(&path, &self.admin.request("GET", &path).send_any().await);
                 note(
                     &path,
@@ -99,7 +82,7 @@ impl Crawl {
 
 /// Somebody of the other organization does something, in order or out of it.
 async fn act(
-    chance: &mut Chance,
+    draws: &mut Draws,
     admin: &Person,
     others: &Crawl,
     keys: &mut Vec<String>,
@@ -109,15 +92,15 @@ async fn act(
     let tenant = admin.user.tenant.to_string();
     let nobody = random_uid(&admin.stack);
     let theirs = [others.admin.key_uid.to_string(), others.admin.user.uid.to_string()];
-    let key = keys.get(chance.below(keys.len().max(1))).cloned().unwrap_or_else(|| nobody.clone());
-    let key = if chance.below(10) == 0 { theirs[0].clone() } else { key };
-    let user = users.get(chance.below(users.len().max(1))).cloned().unwrap_or(nobody);
-    let user = if chance.below(10) == 0 { theirs[1].clone() } else { user };
+    let key = keys.get(draws.below(keys.len().max(1))).cloned().unwrap_or_else(|| nobody.clone());
+    let key = if draws.below(10) == 0 { theirs[0].clone() } else { key };
+    let user = users.get(draws.below(users.len().max(1))).cloned().unwrap_or(nobody);
+    let user = if draws.below(10) == 0 { theirs[1].clone() } else { user };
     let their_tenant = others.admin.user.tenant.to_string();
-    let tenant = if chance.below(10) == 0 { their_tenant } else { tenant };
-    match chance.below(17) {
+    let tenant = if draws.below(10) == 0 { their_tenant } else { tenant };
+    match draws.below(17) {
         0 | 1 => {
-            let body = json!({ "metadata": { "name": format!("key-{number}") }, "spec": { "expiry": LATER, "userUid": chance.one_of(&[admin.user.uid.to_string(), user]) } });
+            let body = json!({ "metadata": { "name": format!("key-{number}") }, "spec": { "expiry": LATER, "userUid": draws.of(&[admin.user.uid.to_string(), user]) } });
             let answer = admin.post("/v1/apiKeys", body).await;
             keys.extend(answer.body["uid"].as_str().map(ToOwned::to_owned));
             answer
@@ -132,8 +115,7 @@ async fn act(
         }
         5 => {
             // An address may be of both organizations.
-            let email =
-                chance.one_of(&[format!("tom-{number}@one.example"), "ines@two-org.example".to_owned()]).clone();
+            let email = draws.of(&[format!("tom-{number}@one.example"), "ines@two-org.example".to_owned()]).clone();
             let body = json!({ "spec": { "firstName": "Tom", "lastName": "Berg", "emailId": email } });
             let answer = admin.post("/v1/users", body).await;
             users.extend(answer.body["uid"].as_str().map(ToOwned::to_owned));
@@ -165,16 +147,16 @@ async fn act(
             admin.post(&format!("/v1/tenants/{tenant}/domains"), body).await
         }
         13 => {
-            let path = chance.one_of(&["/v1/users", "/v1/apiKeys", "/v1/audits", "/v1/users/me"]);
+            let path = draws.of(&["/v1/users", "/v1/apiKeys", "/v1/audits", "/v1/users/me"]);
             admin.get(&format!("{path}?limit={}", 1 + number % 50)).await
         }
         14 => {
-            let path = chance.one_of(&[format!("/v1/apiKeys/{key}"), format!("/v1/users/{user}")]).clone();
+            let path = draws.of(&[format!("/v1/apiKeys/{key}"), format!("/v1/users/{user}")]).clone();
             admin.get(&path).await
         }
         15 => {
             // Refused people of the other organization, and of none.
-            let org = chance.one_of(&["one-org", "no-org"]);
+            let org = draws.of(&["one-org", "no-org"]);
             let key = format!("{}x", admin.key);
             let refused = admin.stack.request("GET", "/v1/users/me").header("ApiKey", &key).send().await;
             assert_eq!(refused.status, 401);
@@ -202,11 +184,11 @@ async fn whatever_one_organization_does_another_sees_none_of_it() {
     let before = others.answers().await;
     assert!(before.len() > 150, "{}", before.len());
 
-    let mut chance = Chance(u64::try_from(amount("LATCHKEY_TEST_SEED", 1)).unwrap());
+    let mut draws = Draws::new(u64::try_from(amount("LATCHKEY_TEST_SEED", 1)).unwrap());
     let (mut keys, mut users) = (Vec::new(), Vec::new());
     let mut statuses: Vec<u16> = Vec::new();
     for number in 0..amount("LATCHKEY_TEST_OPERATIONS", 2000) {
-        statuses.push(act(&mut chance, &admin, &others, &mut keys, &mut users, number).await.status);
+        statuses.push(act(&mut draws, &admin, &others, &mut keys, &mut users, number).await.status);
     }
     let after = others.answers().await;
     for (before, after) in before.iter().zip(&after) {
