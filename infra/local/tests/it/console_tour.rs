@@ -454,8 +454,8 @@ async fn every_action_of_every_page_is_reached_by_the_keyboard() {
                 browser.client.perform_actions(tabs).await.unwrap();
                 let report = browser.run("return focusReport()").await;
                 browser.run("restore()").await;
-                let tags = |fault: &str| report[fault].as_array().unwrap().clone().into_iter();
-                let of = |fault: &'static str| tags(fault).map(move |tag| format!("{fault}: {tag}"));
+                let listed = |fault: &str| report[fault].as_array().unwrap().clone().into_iter();
+                let of = |fault: &'static str| listed(fault).map(move |tag| format!("{fault}: {tag}"));
                 found = of("missing").chain(of("hiding")).collect();
                 reached += count;
                 if found.is_empty() {

@@ -291,8 +291,8 @@ async fn an_enabling_that_was_read_before_a_disabling_is_not_written_after_it() 
     let store = stack.service.store.clone();
     let path = format!("/v1/users/{}", user.user.uid);
     let set = async |to: bool| {
-        let patch = json!([{ "op": "replace", "path": "/status/isActive", "value": to }]);
-        assert_eq!(admin.patch(&path, patch).await.status, 204);
+        let change = json!([{ "op": "replace", "path": "/status/isActive", "value": to }]);
+        assert_eq!(admin.patch(&path, change).await.status, 204);
     };
     set(false).await;
     let read = store.user(user.user.tenant, user.user.uid).await.unwrap().unwrap();
@@ -300,8 +300,8 @@ async fn an_enabling_that_was_read_before_a_disabling_is_not_written_after_it() 
     // Once after they were enabled meanwhile, and once when they were disabled in vain.
     for between in [vec![true, false], vec![false]] {
         let read = store.user(user.user.tenant, user.user.uid).await.unwrap().unwrap();
-        for state in between {
-            set(state).await;
+        for is_active in between {
+            set(is_active).await;
         }
         let enabled = store.on_record(&[]).replace_user(&read, &late).await;
         assert!(matches!(enabled, Err(store::ChangeUserRefused::Store(StoreError::Conflict))), "{enabled:?}");
