@@ -293,7 +293,7 @@ fn dynamodb_local() -> Result<(), Failure> {
     // Not the tests of the program itself, which has its own tables.
     let mut tests = cargo(&["test", "--package", "local", "--test", "it", "--", "--test-threads", "1"]);
     // These have a store of their own, or none, or would take an hour here.
-    for other in ["process::", "canaries::", "asvs::", "faults::whatever"] {
+    for other in ["process::", "canaries::", "asvs::", "model::", "faults::whatever"] {
         tests.args(["--skip", other]);
     }
     tests.env("LATCHKEY_TEST_OPERATIONS", "300");
