@@ -50,6 +50,10 @@ struct Arguments {
     /// Use the DynamoDB at this URL in place of the embedded one
     #[arg(long, global = true)]
     dynamodb_url: Option<String>,
+    /// The address that people reach it at, if not localhost; several on one DynamoDB take each other's tokens if they have
+    /// the same, and the same sealing.key in their data
+    #[arg(long, global = true)]
+    public_url: Option<String>,
     /// Let nobody sign up a new organization
     #[arg(long, global = true)]
     invitation_only: bool,
@@ -140,7 +144,8 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
             (Backend::Embedded(database.clone()), Some(database))
         }
     };
-    let public_url = format!("http://localhost:{port}");
+    let local_url = format!("http://localhost:{port}");
+    let public_url = arguments.public_url.unwrap_or_else(|| local_url.clone());
     let service = Service::start(Options {
         backend,
         table_prefix: String::new(),
@@ -196,7 +201,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
             // Before anybody hears that it is ready, and may stop it at once.
             let stopped = stopped();
             println!(
-                "Latchkey is ready on {public_url} (mails on /dev/mail, data in {}, Ctrl-C stops it)",
+                "Latchkey is ready on {local_url} (mails on /dev/mail, data in {}, Ctrl-C stops it)",
                 arguments.data.display()
             );
             Server::new(service, arguments.trace).await?.run(listener, stopped).await;

@@ -2,10 +2,12 @@
 
 use std::{
     fs,
+    path::Path,
     sync::{
         Mutex,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
+    time::Duration,
 };
 
 use serde_json::{Value, json};
@@ -39,7 +41,8 @@ pub(crate) fn kills(profile: &str, count: usize) -> Result<(), Failure> {
         fs::create_dir_all(&data)?;
         // They are one installation: what one of them has signed the others take.
         fs::copy(first.data.join("sealing.key"), data.join("sealing.key"))?;
-        servers.push(Latchkey::start_on(profile, data, &["--dynamodb-url", url])?);
+        let public_url = format!("http://localhost:{}", first.port);
+        servers.push(Latchkey::start_on(profile, data, &["--dynamodb-url", url, "--public-url", &public_url])?);
     }
     servers.insert(0, first);
     let mut killer = Killer::new(&servers)?;
@@ -94,7 +97,14 @@ impl Killer {
             .collect::<Result<_, Failure>>()?;
         let (email, password) = servers[0].admin()?;
         let admin = format!("apikey: {}\r\n", servers[0].exported("ADMIN_KEY")?);
-        Ok(Self { connections, racing, admin, email, password })
+        let mut killer = Self { connections, racing, admin, email, password };
+        // What is revoked stays there, and counts.
+        let admin = killer.admin.clone();
+        let info = killer.call(0, "GET", "/v1/users/info", &admin, &Value::Null)?;
+        let limits = format!("/v1/tenants/{}/resourceLimits", text(&info["tenantUid"]));
+        let most = json!({ "resources": [{ "kind": "apiKey", "limit": 10_000 }] });
+        killer.call(0, "PATCH", &limits, &admin, &most)?;
+        Ok(killer)
     }
 
     fn call(&mut self, at: usize, method: &str, path: &str, headers: &str, body: &Value) -> Result<Value, Failure> {
@@ -111,10 +121,13 @@ impl Killer {
         let (credentials, kill): (Vec<String>, (&str, String, String, Value)) = match kind {
             0 | 1 => {
                 let user = if kind == 1 {
-                    let person = json!({ "spec": {
-                        "firstName": "Tom", "lastName": "Berg", "emailId": format!("tom-{number}@kills.example"),
-                    } });
-                    self.call(made_at, "POST", "/v1/users", &admin, &person)?["uid"].clone()
+                    let email = format!("tom-{number}@kills.example");
+                    let person = json!({ "spec": { "firstName": "Tom", "lastName": "Berg", "emailId": email } });
+                    let user = self.call(made_at, "POST", "/v1/users", &admin, &person)?["uid"].clone();
+                    let token = mailed_token(&servers[made_at % SERVERS].data.join("mail"), &email)?;
+                    let accept = format!("/v1/auth/password/{token}/activate");
+                    self.call(made_at, "PATCH", &accept, "", &json!({ "password": PASSWORDS[0] }))?;
+                    user
                 } else {
                     Value::Null
                 };
@@ -193,6 +206,24 @@ impl Killer {
         }
         raced.map(drop)
     }
+}
+
+/// What the link of a mail to this address carries.
+fn mailed_token(folder: &Path, email: &str) -> Result<String, Failure> {
+    for _ in 0..100 {
+        for file in fs::read_dir(folder)? {
+            let path = file?.path();
+            // Whoever is being written is no JSON yet.
+            let mail: Value = serde_json::from_slice(&fs::read(&path)?).unwrap_or_default();
+            if mail["to"] == email {
+                let link = mail["links"].as_array().into_iter().flatten().find_map(|it| it.as_str()?.split_once('#'));
+                fs::remove_file(path)?;
+                return Ok(link.ok_or("the mail has no link")?.1.to_owned());
+            }
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Err(format!("no mail came to {email}").into())
 }
 
 /// Presents a credential until it has been dead for a while.
