@@ -260,6 +260,7 @@ async fn end_others(app: &App, signer: &Signer, request: Request) -> Result<Resp
     ));
     let users: Vec<UserUid> = meant.iter().map(|membership| membership.user).collect();
     let device = sign_in::device(&request);
-    app.store.on_record(&records).end_other_sessions(&next, &device, before, user, &users, now).await?;
+    let person = (asking.address.canonical(), &asking.person);
+    app.store.on_record(&records).end_other_sessions((&next, &device), before, user, &users, person, now).await?;
     Ok(records.first().map_or(answer.clone(), |record| audit::stated(answer, record)))
 }

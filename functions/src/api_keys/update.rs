@@ -17,7 +17,7 @@ use crate::{
 ///
 /// # Errors
 ///
-/// [`ApiError::NotFound`], [`ApiError::DuplicateName`], and for what a key must be.
+/// [`ApiError::NotFound`], [`ApiError::DuplicateName`], [`ApiError::ApiKeyLimit`], and for what a key must be.
 pub async fn handle(app: &App, request: Request) -> Result<Response, ApiError> {
     let principal = caller::principal(app, &request).await?;
     let entity: json::Entity = http::body(&request)?;

@@ -121,7 +121,8 @@ pub(super) async fn change(
         let record = [trail.record(Action::Update, Resource::user(&after), "User changed", content)];
         match app.store.on_record(&record).replace_user(&before, &after).await {
             Ok(()) => return Ok(audit::stated(http::no_content(), &record[0])),
-            Err(ChangeUserRefused::Store(StoreError::Conflict)) => {}
+            // An enabling is not made again: what it met may have been a disabling, which has been answered and must stand.
+            Err(ChangeUserRefused::Store(StoreError::Conflict)) if before.is_active || !after.is_active => {}
             Err(refused) => return Err(refused.into()),
         }
     }

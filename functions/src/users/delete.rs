@@ -48,7 +48,7 @@ pub(super) async fn handle(app: &App, request: Request) -> Result<Response, ApiE
                 Err(error) => return Err(error.into()),
             }
         }
-        let login = person.password_hash.as_deref().filter(|_| person.memberships.len() <= 1);
+        let login = (person.memberships.len() <= 1).then_some(&person);
         let content = format!("{} ({}) deleted", user.name(), user.email);
         let record = [trail.record(Action::Delete, resource(), "User deleted", content)];
         match app.store.on_record(&record).delete_user(&disabled, login).await {

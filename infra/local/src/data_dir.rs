@@ -5,7 +5,6 @@ use std::{
     io::{self, Write as _},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
-    sync::atomic::{AtomicI64, Ordering},
 };
 
 use domain::Timestamp;
@@ -106,18 +105,12 @@ impl DataDir {
         }
     }
 
-    /// The machine's clock, moved by the whole milliseconds in the file `clock-offset`, which is read each millisecond that
-    /// somebody asks.
+    /// The machine's clock, moved by the whole milliseconds in the file `clock-offset`, which is read at every look.
     pub fn clock(&self) -> Clock {
         let (file, system) = (self.path.join("clock-offset"), Clock::system());
-        let (read_at, offset) = (AtomicI64::new(i64::MIN), AtomicI64::new(0));
         Clock::new(move || {
-            let now = system.now().millis();
-            if read_at.swap(now, Ordering::Relaxed) != now {
-                let read = fs::read_to_string(&file).ok().and_then(|text| text.trim().parse().ok());
-                offset.store(read.unwrap_or(0), Ordering::Relaxed);
-            }
-            Timestamp::from_millis(now.saturating_add(offset.load(Ordering::Relaxed)))
+            let offset = fs::read_to_string(&file).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
+            Timestamp::from_millis(system.now().millis().saturating_add(offset))
         })
     }
 }

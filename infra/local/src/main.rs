@@ -149,7 +149,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         }
     };
     let local_url = format!("http://localhost:{port}");
-    let public_url = arguments.public_url.unwrap_or_else(|| local_url.clone());
+    let public_url = arguments.public_url.map_or_else(|| local_url.clone(), |url| url.trim_end_matches('/').to_owned());
     let service = Service::start(Options {
         backend,
         table_prefix: String::new(),

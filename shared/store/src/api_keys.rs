@@ -405,7 +405,7 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let profile_key = keys::user(user).item();
         let read = self.client.get_item().table_name(&self.tables.tenants).set_key(Some(profile_key.clone()));
-        let Some(profile) = read.consistent_read(true).send().await?.item else { return Ok(false) };
+        let profile = read.consistent_read(true).send().await?.item.ok_or(StoreError::Conflict)?;
         let changes = profile.get(KEY_CHANGES).cloned().unwrap_or_else(|| number(0));
         let count = self.api_keys_of_user(tenant, user).await?.len();
         if count >= limit as usize {

@@ -229,7 +229,7 @@ pub(crate) fn user(item: Item) -> Result<User, StoreError> {
 /// Of a user's profile: how often they were signed out everywhere.
 pub(crate) const SIGN_OUTS: &str = "sign_outs";
 
-/// Of a login: how often its person has come into an organization without setting a password.
+/// How often a person has come into an organization without setting a password.
 pub(crate) const JOINS: &str = "joins";
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -60,6 +60,7 @@ pub(crate) fn api_key_name(tenant: TenantUid, user: UserUid, folded_name: &str) 
 
 pub(crate) const LOGIN: &str = "LOGIN";
 pub(crate) const ATTEMPTS: &str = "ATTEMPTS";
+pub(crate) const JOINS: &str = "JOINS";
 
 /// All that is known of an address, in canonical form.
 pub(crate) fn person_partition(address: &str) -> String {
@@ -68,6 +69,10 @@ pub(crate) fn person_partition(address: &str) -> String {
 
 pub(crate) fn login(address: &str) -> ItemKey {
     ItemKey::new(person_partition(address), LOGIN)
+}
+
+pub(crate) fn joins(address: &str) -> ItemKey {
+    ItemKey::new(person_partition(address), JOINS)
 }
 
 pub(crate) fn attempts(address: &str) -> ItemKey {

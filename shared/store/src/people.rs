@@ -41,7 +41,7 @@ pub struct Person {
     pub email: Option<String>,
     /// Whether somebody else has set it, who may know it still.
     pub is_password_of_admin: bool,
-    /// How often they have come into an organization without setting it anew.
+    /// How often they have come into an organization without setting it.
     pub joins: u32,
     /// Attempts at the password.
     pub attempts: Attempts,
@@ -91,7 +91,10 @@ struct LoginRow {
     email: Option<String>,
     #[serde(default)]
     by_admin: bool,
-    #[serde(default)]
+}
+
+#[derive(Debug, Deserialize)]
+struct JoinsRow {
     joins: u32,
 }
 
@@ -102,7 +105,8 @@ struct AttemptsRow {
 }
 
 impl Store {
-    /// What is known of an address, in canonical form.
+    /// What is known of an address, in canonical form. No snapshot: how often they joined is read before the memberships,
+    /// by the order of the sort keys, so whoever comes in between is missed by neither.
     ///
     /// # Errors
     ///
@@ -116,9 +120,9 @@ impl Store {
                     person.password_hash = Some(row.password_hash);
                     person.email = row.email;
                     person.is_password_of_admin = row.by_admin;
-                    person.joins = row.joins;
                     person.password_changed_at = Some(Timestamp::from_millis(row.changed_at));
                 }
+                Some(keys::JOINS) => person.joins = item::read::<JoinsRow>(found)?.joins,
                 Some(keys::ATTEMPTS) => {
                     let row: AttemptsRow = item::read(found)?;
                     let paused_until = row.paused_until.map(Timestamp::from_millis);
@@ -178,6 +182,33 @@ impl Store {
         let key = keys::attempts(address).item();
         self.client.delete_item().table_name(&self.tables.tenants).set_key(Some(key)).send().await?;
         Ok(())
+    }
+
+    /// Ends whatever this user has begun.
+    pub(crate) fn sign_out(&self, user: UserUid) -> Change {
+        Change {
+            table: self.tables.tenants.clone(),
+            key: keys::user(user).item(),
+            expression: "ADD #outs :one".to_owned(),
+            condition: "attribute_exists(pk)".to_owned(),
+            names: vec![("#outs", item::SIGN_OUTS)],
+            values: vec![(":one", number(1))],
+        }
+    }
+
+    /// That a person has come into no organization without setting a password since they were read.
+    pub(crate) fn check_joins(&self, address: &str, person: &Person) -> TransactWriteItem {
+        let key = keys::joins(address);
+        if person.joins == 0 {
+            return self.check_absent(&key);
+        }
+        let check = ConditionCheck::builder()
+            .table_name(&self.tables.tenants)
+            .set_key(Some(key.item()))
+            .condition_expression("#joins = :joins")
+            .expression_attribute_names("#joins", item::JOINS)
+            .expression_attribute_values(":joins", number(person.joins));
+        TransactWriteItem::builder().condition_check(check.build().expect("table, key and condition are set")).build()
     }
 
     /// That a user was not signed out everywhere since it was read.
@@ -448,20 +479,22 @@ impl Recorded<'_> {
     /// - `next`: with one sign-out more than `user` has.
     /// - `before`: the one that asked, and `user` whose it is, both as they were read when it was let in.
     /// - `users`: the users of the person whose sessions end, `user` among them.
+    /// - `person`: by the address of `user`, as they were read.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Conflict`] if the one that asked has ended meanwhile.
+    /// [`StoreError::Conflict`] if the one that asked has ended meanwhile, or the person came into another organization.
     pub async fn end_other_sessions(
         &self,
-        next: &Session,
-        device: &Device,
+        (next, device): (&Session, &Device),
         before: &Session,
         user: &User,
         users: &[UserUid],
+        (address, person): (&str, &Person),
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let mut writes = vec![
+            self.check_joins(address, person),
             self.put_new(item::of_session(next)?),
             self.put_new(item::of_device(next, device)),
             self.end_living(before.uid, now),
@@ -478,18 +511,6 @@ impl Recorded<'_> {
         Ok(self.transact(writes).await?)
     }
 
-    /// Ends whatever this user has begun.
-    fn sign_out(&self, user: UserUid) -> Change {
-        Change {
-            table: self.tables.tenants.clone(),
-            key: keys::user(user).item(),
-            expression: "ADD #outs :one".to_owned(),
-            condition: "attribute_exists(pk)".to_owned(),
-            names: vec![("#outs", item::SIGN_OUTS)],
-            values: vec![(":one", number(1))],
-        }
-    }
-
     /// Sets the password of a person, ends all of their sessions in every tenant, and forgets the attempts at it. API
     /// keys live on.
     ///
@@ -504,23 +525,18 @@ impl Recorded<'_> {
         login.insert("email".to_owned(), text(new.email));
         login.insert("by_admin".to_owned(), AttributeValue::Bool(new.is_by_admin));
         let put = Put::builder().table_name(&self.tables.tenants).set_item(Some(login));
-        // Whoever comes into an organization sets the password or is noted in the login, so what was read of memberships
-        // still holds too.
         let put = match &new.before.password_hash {
             None => put.condition_expression("attribute_not_exists(pk)"),
             Some(hash) => put
-                .condition_expression(
-                    "#hash = :hash AND (#joins = :joins OR :joins = :none AND attribute_not_exists(#joins))",
-                )
+                .condition_expression("#hash = :hash")
                 .expression_attribute_names("#hash", "password_hash")
-                .expression_attribute_names("#joins", item::JOINS)
-                .expression_attribute_values(":hash", text(hash))
-                .expression_attribute_values(":joins", number(new.before.joins))
-                .expression_attribute_values(":none", number(0)),
+                .expression_attribute_values(":hash", text(hash)),
         };
         let mut writes = vec![
             TransactWriteItem::builder().put(put.build().expect("table and item are set")).build(),
             self.delete(&keys::attempts(new.address)),
+            // Whoever comes into an organization sets the password or is counted, so what was read of memberships holds.
+            self.check_joins(new.address, new.before),
         ];
         let activated = new.activated.as_ref().map(|(user, _)| user.uid);
         for user in new.users.iter().filter(|user| activated != Some(**user)) {

@@ -191,26 +191,33 @@ impl Store {
         TransactWriteItem::builder().condition_check(check.build().expect("table, key and condition are set")).build()
     }
 
-    /// What becomes of the password of a person who comes into an organization by an identity: one that somebody else has
-    /// set goes, since they have no say there. Any other stays, and notes it: a new one that is being set ends the
-    /// sessions in those organizations that were read, and would miss one begun here by the old one.
+    /// What comes with a person who comes into an organization by an identity: it is counted, since whoever sets a password
+    /// or ends sessions at this moment has not read of that organization; and a password that somebody else has set goes,
+    /// and so does whatever was begun by it, since they have no say there.
     ///
     /// - `person`: as they were read.
-    pub(crate) fn join(&self, address: &str, person: &Person) -> TransactWriteItem {
+    pub(crate) fn join(&self, address: &str, person: &Person) -> Vec<TransactWriteItem> {
+        let count = Change {
+            table: self.tables.tenants.clone(),
+            key: keys::joins(address).item(),
+            expression: "ADD #joins :one".to_owned(),
+            condition: String::new(),
+            names: vec![("#joins", item::JOINS)],
+            values: vec![(":one", number(1))],
+        };
         let key = keys::login(address);
         let (Some(hash), Some(changed_at)) = (&person.password_hash, person.password_changed_at) else {
-            return self.check_absent(&key);
+            return vec![count.build(), self.check_absent(&key)];
         };
         if !person.is_password_of_admin {
-            let noted = Change {
-                table: self.tables.tenants.clone(),
-                key: key.item(),
-                expression: "ADD #joins :one".to_owned(),
-                condition: "#changed = :changed".to_owned(),
-                names: vec![("#joins", item::JOINS), ("#changed", "changed_at")],
-                values: vec![(":one", number(1)), (":changed", number(changed_at.millis()))],
-            };
-            return noted.build();
+            let check = ConditionCheck::builder()
+                .table_name(&self.tables.tenants)
+                .set_key(Some(key.item()))
+                .condition_expression("#changed = :changed")
+                .expression_attribute_names("#changed", "changed_at")
+                .expression_attribute_values(":changed", number(changed_at.millis()));
+            let check = check.build().expect("table, key and condition are set");
+            return vec![count.build(), TransactWriteItem::builder().condition_check(check).build()];
         }
         let delete = Delete::builder()
             .table_name(&self.tables.tenants)
@@ -218,7 +225,9 @@ impl Store {
             .condition_expression("#hash = :hash")
             .expression_attribute_names("#hash", "password_hash")
             .expression_attribute_values(":hash", text(hash));
-        TransactWriteItem::builder().delete(delete.build().expect("table and key are set")).build()
+        let delete = TransactWriteItem::builder().delete(delete.build().expect("table and key are set")).build();
+        let begun = person.accepted().map(|membership| self.sign_out(membership.user).build());
+        [count.build(), delete].into_iter().chain(begun).collect()
     }
 }
 
@@ -288,7 +297,7 @@ impl Recorded<'_> {
         writes.push(self.confirm_organization(membership));
         let accepted = Membership { is_accepted: true, ..membership.clone() };
         writes.push(self.put_any(people::of_membership(address, &accepted)?));
-        writes.push(self.join(address, person));
+        writes.extend(self.join(address, person));
         writes.extend(once.map(|once| self.delete_if(&keys::once(&once.digest), "attribute_exists(pk)")));
         match self.transact(writes).await {
             Ok(()) => Ok(()),

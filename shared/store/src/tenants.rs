@@ -228,7 +228,7 @@ impl Recorded<'_> {
             self.put_new(people::of_membership(address.canonical(), &membership)?),
         ]);
         if let Founding::ByIdentity { link, used, person } = founding {
-            writes.push(self.join(address.canonical(), person));
+            writes.extend(self.join(address.canonical(), person));
             writes.extend(self.put_link(link)?);
             writes.push(self.delete_if(&keys::once(&used.digest), "attribute_exists(pk)"));
         }

@@ -167,6 +167,7 @@ pub(crate) struct Change {
     pub(crate) table: String,
     pub(crate) key: Item,
     pub(crate) expression: String,
+    /// Empty if there is none.
     pub(crate) condition: String,
     pub(crate) names: Vec<(&'static str, &'static str)>,
     pub(crate) values: Vec<(&'static str, AttributeValue)>,
@@ -178,7 +179,7 @@ impl Change {
             .table_name(self.table)
             .set_key(Some(self.key))
             .update_expression(self.expression)
-            .condition_expression(self.condition)
+            .set_condition_expression(Some(self.condition).filter(|condition| !condition.is_empty()))
             .return_values_on_condition_check_failure(
                 aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld,
             );

@@ -137,7 +137,7 @@ impl Recorded<'_> {
         }
         if let Some(CameBy { link, person, is_authority }) = came_by {
             writes.extend(self.put_link(link)?);
-            writes.push(self.join(&address, person));
+            writes.extend(self.join(&address, person));
             // Whoever was deleted does not come back by one who has looked at the address once.
             if !is_authority {
                 writes.push(self.check_absent(&keys::former(user.tenant, &address)));
@@ -165,10 +165,9 @@ impl Recorded<'_> {
             key: keys::user(after.uid).item(),
             expression: "SET #first = :first, #last = :last, #roles = :roles, #active = :active, #mode = :mode"
                 .to_owned(),
-            condition: format!(
-                "#tenant = :tenant AND #roles = :roles_before AND #active = :active_before AND #first = :first_before \
-                 AND #last = :last_before AND #mode = :mode_before AND {SIGN_OUTS_AS_READ}"
-            ),
+            condition: "#tenant = :tenant AND #roles = :roles_before AND #active = :active_before AND \
+                        #first = :first_before AND #last = :last_before AND #mode = :mode_before"
+                .to_owned(),
             names: vec![
                 ("#first", "first_name"),
                 ("#last", "last_name"),
@@ -176,7 +175,6 @@ impl Recorded<'_> {
                 ("#active", "is_active"),
                 ("#mode", "login_mode"),
                 ("#tenant", "tenant"),
-                ("#outs", item::SIGN_OUTS),
             ],
             values: vec![
                 (":first", text(&after.first_name)),
@@ -190,22 +188,25 @@ impl Recorded<'_> {
                 (":first_before", text(&before.first_name)),
                 (":last_before", text(&before.last_name)),
                 (":mode_before", text(before.login_mode.as_str())),
-                (":outs", number(before.sign_outs)),
-                (":none", number(0)),
             ],
         };
         // Only what changes, so that a sign-in at the same moment stays noted.
         let mut index = change.clone();
         index.key = keys::user_index(after.tenant, after.uid).item();
         "#tenant = :tenant".clone_into(&mut index.condition);
-        index.names.retain(|(alias, _)| *alias != "#outs");
-        index.values.retain(|(name, _)| !name.ends_with("_before") && ![":outs", ":none"].contains(name));
+        index.values.retain(|(name, _)| !name.ends_with("_before"));
         let mut change = change;
-        // Being enabled again is no way back into what was begun before. Whoever is disabled once more stays so, even if
-        // somebody who has read them before is about to enable them.
         if !after.is_active && (before.is_active || before == after) {
+            // Being enabled again is no way back into what was begun before.
             change.expression.push_str(" ADD #outs :one");
+            change.names.push(("#outs", item::SIGN_OUTS));
             change.values.push((":one", number(1)));
+        } else if after.is_active && !before.is_active {
+            // Whoever was disabled once more meanwhile stays so. Others do not ask: who is to be thrown out could sign out
+            // again and again.
+            change.condition = format!("{} AND {SIGN_OUTS_AS_READ}", change.condition);
+            change.names.push(("#outs", item::SIGN_OUTS));
+            change.values.extend([(":outs", number(before.sign_outs)), (":none", number(0))]);
         }
         let mut writes = vec![change.build(), index.build()];
         let admins = i32::from(is_active_admin(after)) - i32::from(is_active_admin(before));
@@ -221,13 +222,13 @@ impl Recorded<'_> {
 
     /// Removes a disabled user who has no keys and no identities any more, and notes that they have left.
     ///
-    /// - `login`: the hash of the person's password if they belong to nothing else, so that it goes too; unless they
-    ///   set another one at this moment, to come into another organization.
+    /// - `login`: the person as they were read, if they belong to nothing else, so that their password goes too; unless
+    ///   they set another one or come into another organization at this moment.
     ///
     /// # Errors
     ///
     /// As in [`ChangeUserRefused`]; [`StoreError::Conflict`] if it is active or has keys.
-    pub async fn delete_user(&self, user: &User, login: Option<&str>) -> Result<(), ChangeUserRefused> {
+    pub async fn delete_user(&self, user: &User, login: Option<&Person>) -> Result<(), ChangeUserRefused> {
         match self.try_delete_user(user, login).await {
             // Keys that the table removed by its TTL are still counted: see whether that is all.
             Err(ChangeUserRefused::Store(StoreError::Conflict))
@@ -239,7 +240,7 @@ impl Recorded<'_> {
         }
     }
 
-    async fn try_delete_user(&self, user: &User, login: Option<&str>) -> Result<(), ChangeUserRefused> {
+    async fn try_delete_user(&self, user: &User, login: Option<&Person>) -> Result<(), ChangeUserRefused> {
         let address = canonical(user)?;
         let profile = Delete::builder()
             .table_name(&self.tables.tenants)
@@ -256,7 +257,10 @@ impl Recorded<'_> {
             self.delete_if(&keys::membership(&address, user.tenant), "attribute_exists(pk)"),
         ];
         writes.push(self.put_any(keys::former(user.tenant, &address).item()));
-        if let Some(hash) = login {
+        if let Some(person) = login
+            && let Some(hash) = &person.password_hash
+        {
+            writes.push(self.check_joins(&address, person));
             let delete = Delete::builder()
                 .table_name(&self.tables.tenants)
                 .set_key(Some(keys::login(&address).item()))

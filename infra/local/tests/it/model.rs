@@ -7,7 +7,8 @@
 //! read, which is as early as either can be. Beside the tables stands what was promised to whoever got an answer, and
 //! the properties compare the two.
 //!
-//! Left out: other tenants, who share no item; mails and the audit trail, which go along with a transaction; the note
+//! Left out: other tenants, who share no item but those of a person; switching from one to another, sessions by an
+//! identity, passwords that an admin has set, and links to set one, which tests of their own are about; mails and the audit trail, which go along with a transaction; the note
 //! of the last use; signing. There is one clock, and its ticks are as far apart as the shortest life of anything.
 //!
 //! A model proves nothing of code that it does not resemble. So each step names what it stands for, and every rule that
@@ -1440,7 +1441,7 @@ impl Lifecycle {
         Doing::Replacing { user, attempt, before: as_read(before), is_active, is_overtaken: false }
     }
 
-    /// `functions::users::change`, its write: made again when it met another change.
+    /// `functions::users::change`, its write: a disabling is made again when it met another change.
     fn replace_user(
         &self,
         world: &mut World,
@@ -1463,7 +1464,8 @@ impl Lifecycle {
                 world.shut_out(user);
                 Doing::Nothing
             }
-            Err(_) => self.again(if is_active { Ask::Enable } else { Ask::Disable }, user, attempt),
+            Err(_) if is_active => self.lost(),
+            Err(_) => self.again(Ask::Disable, user, attempt),
         }
     }
 
@@ -1472,7 +1474,9 @@ impl Lifecycle {
         self.transact(world, |tables| {
             let found = tables.users[usize::from(user)].as_mut().ok_or(Refusal::Conflict)?;
             ensure(found.is_active == before.is_active, Refusal::Conflict)?;
-            ensure(found.sign_outs == before.sign_outs || self.has(Flaw::ReplaceByValues), Refusal::Conflict)?;
+            // Only who enables asks; who disables is not to lose to one who signs out again and again.
+            let is_as_read = !is_active || found.sign_outs == before.sign_outs;
+            ensure(is_as_read || self.has(Flaw::ReplaceByValues), Refusal::Conflict)?;
             found.is_active = is_active;
             found.sign_outs += u8::from(!is_active && !self.has(Flaw::DisableWithoutSignOut));
             Ok(())

@@ -149,7 +149,11 @@ async fn a_switch_that_met_a_change_of_the_password_does_not_outlive_it() {
     assert!(matches!(begun, Err(store::StoreError::Conflict)), "{begun:?}");
     let own = domain::session::Session { sign_outs: source.sign_outs + 1, ..own };
     let users = [source.uid, target.uid];
-    let ended = store.on_record(&[]).end_other_sessions(&own, &device, &session, &source, &users, now).await;
+    let person = store.person(email).await.unwrap();
+    let ended = store
+        .on_record(&[])
+        .end_other_sessions((&own, &device), &session, &source, &users, (email, &person), now)
+        .await;
     assert!(matches!(ended, Err(store::StoreError::Conflict)), "{ended:?}");
 }
 

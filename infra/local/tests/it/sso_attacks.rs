@@ -254,13 +254,17 @@ async fn a_password_that_an_admin_has_set_opens_nothing_that_is_founded_or_enter
     let planted = json!({ "newPassword": "Planted-9-kettle" });
     let path = format!("/v1/users/{zoe}/password/change");
     assert_eq!(ines.call("PATCH", &path, Some(planted)).await.status, 204);
+    // Whoever has set it signs in before she is gone, and moves on with her.
+    let planted = stack.session("zoe@northwind.example", "Planted-9-kettle", Some("northwind")).await;
     google.knows(person("zoe", "zoe@northwind.example"));
     let mut guest = Guest::new(&stack);
     let going = guest.begin(GOOGLE).await;
     let code = google.code(&going);
     let address = location(&guest.open(&back(&going, &code)).await);
     let page = guest.open(&address).await;
+    assert_eq!(planted.status().await, 200);
     assert_eq!(location(&guest.submit(&page, "/sso/sign-up", &[("org", "zoes-own")]).await), "/api-keys");
+    assert_eq!(planted.call("POST", "/v1/auth/org/zoes-own/switch", None).await.status, 401);
     for org in ["zoes-own", "northwind"] {
         assert_eq!(stack.sign_in("zoe@northwind.example", "Planted-9-kettle", Some(org)).await.status, 401, "{org}");
     }
@@ -384,6 +388,16 @@ async fn a_new_password_ends_sessions_by_the_old_one_where_the_person_came_in_me
     let set = store.on_record(&[]).set_password(&new(&before), stack.clock.now()).await;
     assert!(matches!(set, Err(store::StoreError::Conflict)), "{set:?}");
     assert_eq!(thief.status().await, 200);
+    // Nor is a first one set by somebody who has not read that they came.
+    let mei = "mei@northwind.example";
+    provider.knows(person("8", mei));
+    signed_in(&stack, &Guest::new(&stack).come(LOGIN, &provider).await);
+    let (unread, read) = (store::Person::default(), store.person(mei).await.unwrap());
+    for (before, is_set) in [(&unread, false), (&read, true)] {
+        let first = store::NewPassword { address: mei, email: mei, ..new(before) };
+        let set = store.on_record(&[]).set_password(&first, stack.clock.now()).await;
+        assert_eq!(set.is_ok(), is_set, "{set:?}");
+    }
     let now = stack.session(email, PASSWORD, Some("southwind")).await;
     let change = json!({ "emailId": email, "currentPassword": PASSWORD, "newPassword": OTHER });
     assert_eq!(now.call("PATCH", "/v1/users/password/change", Some(change)).await.status, 204);
