@@ -308,6 +308,30 @@ async fn ask(ledger: &mut Ledger, call: impl Fn() -> Call) -> Option<Answer> {
     None
 }
 
+/// Presents a key, exchanges it, refreshes the token and revokes the key.
+async fn use_key(person: &Person, ledger: &mut Ledger, key: &Created) {
+    let me = || person.stack.request("GET", "/v1/users/me").header("ApiKey", &key.value);
+    if let Some(answer) = ask(ledger, me).await {
+        assert_eq!(answer.status, 200, "{}", answer.text);
+    }
+    let exchange = || person.stack.request("POST", "/v1/auth/authenticate").header("ApiKey", &key.value);
+    if let Some(answer) = ask(ledger, exchange).await {
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        let token = answer.body["Authorization"].as_str().unwrap().to_owned();
+        let refresh = || person.stack.request("GET", "/v1/auth/refresh").header("Authorization", &token);
+        if let Some(answer) = ask(ledger, refresh).await {
+            assert_eq!(answer.status, 200, "{}", answer.text);
+        }
+    }
+    let revoke = || person.request("PATCH", &key.path()).json(&json!({ "isActive": false }));
+    if let Some(answer) = ask(ledger, revoke).await {
+        assert_eq!(answer.status, 204, "{}", answer.text);
+        if let Some(answer) = ask(ledger, me).await {
+            assert_eq!(answer.status, 401, "{}", answer.text);
+        }
+    }
+}
+
 /// The life of keys, for a while. A request that comes again may find that it was carried out the first time.
 async fn use_keys(person: Person, client: usize, until: Timestamp) -> Ledger {
     let mut ledger = Ledger::default();
@@ -321,34 +345,22 @@ async fn use_keys(person: Person, client: usize, until: Timestamp) -> Ledger {
         let create = || person.request("POST", "/v1/apiKeys").json(&body);
         let Some(created) = ask(&mut ledger, create).await else { continue };
         ledger.kept.push(name.clone());
-        if created.status == 409 {
-            continue;
-        }
-        assert_eq!(created.status, 201, "{}", created.text);
-        let key = Created::of(&created);
-        let me = || person.stack.request("GET", "/v1/users/me").header("ApiKey", &key.value);
-        if let Some(answer) = ask(&mut ledger, me).await {
-            assert_eq!(answer.status, 200, "{}", answer.text);
-        }
-        let exchange = || person.stack.request("POST", "/v1/auth/authenticate").header("ApiKey", &key.value);
-        if let Some(answer) = ask(&mut ledger, exchange).await {
-            assert_eq!(answer.status, 200, "{}", answer.text);
-            let token = answer.body["Authorization"].as_str().unwrap().to_owned();
-            let refresh = || person.stack.request("GET", "/v1/auth/refresh").header("Authorization", &token);
-            if let Some(answer) = ask(&mut ledger, refresh).await {
-                assert_eq!(answer.status, 200, "{}", answer.text);
-            }
-        }
-        let revoke = || person.request("PATCH", &key.path()).json(&json!({ "isActive": false }));
-        if let Some(answer) = ask(&mut ledger, revoke).await {
-            assert_eq!(answer.status, 204, "{}", answer.text);
-            if let Some(answer) = ask(&mut ledger, me).await {
-                assert_eq!(answer.status, 401, "{}", answer.text);
-            }
-        }
+        let path = if created.status == 409 {
+            // Carried out the first time, and the value is lost.
+            let list = || person.request("GET", "/v1/apiKeys");
+            let Some(listed) = ask(&mut ledger, list).await else { continue };
+            let mut items = listed.body["items"].as_array().unwrap().iter();
+            let uid = items.find(|item| item["metadata"]["name"] == name).unwrap()["metadata"]["uid"].as_str().unwrap();
+            format!("/v1/apiKeys/{uid}")
+        } else {
+            assert_eq!(created.status, 201, "{}", created.text);
+            let key = Created::of(&created);
+            use_key(&person, &mut ledger, &key).await;
+            key.path()
+        };
         // A user may have twenty.
         if number % 8 > 0 || ledger.kept.len() > 14 {
-            let delete = || person.request("DELETE", &key.path());
+            let delete = || person.request("DELETE", &path);
             if let Some(answer) = ask(&mut ledger, delete).await {
                 assert!([204, 404].contains(&answer.status), "{}", answer.text);
                 ledger.kept.pop();
