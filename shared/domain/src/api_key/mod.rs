@@ -225,7 +225,7 @@ impl ApiKey {
         })
     }
 
-    /// Whether this is the same key with the same life.
+    /// Whether an update has changed anything of it.
     pub fn differs_from(&self, before: &Self) -> bool {
         self.name != before.name || self.annotations != before.annotations || self.expires_at != before.expires_at
     }
@@ -294,6 +294,51 @@ pub(crate) mod tests {
         assert_eq!(ApiKey::create(new(Some(NOW)), NOW), Err(ApiKeyRefused::ExpiryInPast));
         let soonest = Timestamp::from_millis(NOW.millis() + 1);
         assert!(ApiKey::create(new(Some(soonest)), NOW).is_ok_and(|key| key.is_usable(NOW)));
+    }
+
+    #[test]
+    fn names_are_told_apart_without_case_and_shown_with_it() {
+        let name = Name::parse("Deploy-EU").unwrap();
+        assert_eq!(name.folded(), "deploy-eu");
+        assert_eq!(format!("{name:?}"), "\"Deploy-EU\"");
+    }
+
+    #[test]
+    fn an_update_changes_what_it_names_and_says_so() {
+        let (before, now) = (api_key(), NOW + Duration::from_mins(1));
+        let annotations = Annotations::parse([("team".to_owned(), "a".to_owned())].into()).unwrap();
+        let updates = [
+            ApiKeyUpdate { name: Some(Name::parse("other").unwrap()), ..ApiKeyUpdate::default() },
+            ApiKeyUpdate { annotations: Some(annotations), ..ApiKeyUpdate::default() },
+            ApiKeyUpdate { expires_at: Some(LATER + WARNING), ..ApiKeyUpdate::default() },
+        ];
+        let same = before.clone().update(ApiKeyUpdate::default(), now).unwrap();
+        assert!(!same.differs_from(&before));
+        for update in updates {
+            let (name, annotations, expires_at) = (update.name.clone(), update.annotations.clone(), update.expires_at);
+            let after = before.clone().update(update, now).unwrap();
+            assert!(after.differs_from(&before) && before.differs_from(&after));
+            assert_eq!(after.name, name.unwrap_or_else(|| before.name.clone()));
+            assert_eq!(after.annotations, annotations.unwrap_or_default());
+            assert_eq!(after.expires_at, expires_at.unwrap_or(LATER));
+            assert_eq!((after.is_active, after.modified_at, after.created_at), (true, now, NOW));
+        }
+    }
+
+    #[test]
+    fn every_change_of_the_state_is_a_modification() {
+        let now = NOW + Duration::from_mins(1);
+        let revoked = api_key().revoke(now);
+        assert_eq!((revoked.is_active, revoked.modified_at), (false, now));
+        let again = revoked.reactivate(now + Duration::from_mins(1)).unwrap();
+        assert_eq!((again.is_active, again.modified_at), (true, now + Duration::from_mins(1)));
+    }
+
+    #[test]
+    fn a_key_ends_soon_in_its_last_seven_days() {
+        let days = |days: u64| NOW + Duration::from_hours(24 * days);
+        assert!(ends_soon(days(7), NOW));
+        assert!(!ends_soon(Timestamp::from_millis(days(7).millis() + 1), NOW));
     }
 
     #[test]
