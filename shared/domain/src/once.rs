@@ -162,4 +162,37 @@ mod tests {
             assert!(OneTimeToken::parse(text).is_err(), "{text}");
         }
     }
+
+    /// By `printf %s … | sha256sum`.
+    #[test]
+    fn the_table_keeps_the_digest() {
+        let token = OneTimeToken::new(&[0; SECRET_BYTES]);
+        assert_eq!(token.expose(), "A".repeat(43));
+        assert_eq!(token.digest(), "0f007385b6f9d4b7eeb2748605afe1a984a0a3bfa3f014d09e2a784ce9e5cd1a");
+    }
+
+    #[test]
+    fn a_token_ends_with_its_time_and_with_another_password() {
+        let now = Timestamp::from_secs(1_800_000_000);
+        let later = |millis: i64| Timestamp::from_millis(now.millis() + millis);
+        let mailed = |purpose| OneTime {
+            digest: String::new(),
+            address: String::new(),
+            email: String::new(),
+            purpose,
+            expires_at: now + LIFETIME,
+        };
+        let last = Timestamp::from_millis((now + LIFETIME).millis() - 1);
+        let reset = mailed(Purpose::ResetPassword);
+        assert!(reset.is_usable(None, last) && !reset.is_usable(None, now + LIFETIME));
+        // Set before it was mailed, at that moment, and afterwards.
+        assert!(reset.is_usable(Some(later(-1)), now));
+        assert!(!reset.is_usable(Some(now), now) && !reset.is_usable(Some(later(1)), last));
+        let choice = mailed(Purpose::ChooseOrganization { password_changed_at: now });
+        assert!(choice.is_usable(Some(now), last) && !choice.is_usable(Some(now), now + LIFETIME));
+        assert!(!choice.is_usable(Some(later(1)), now) && !choice.is_usable(None, now));
+        let activation =
+            mailed(Purpose::Activate { tenant: TenantUid::from_bytes([1; 12]), user: UserUid::from_bytes([2; 12]) });
+        assert!(activation.is_usable(Some(later(1)), last) && !activation.is_usable(None, now + LIFETIME));
+    }
 }
