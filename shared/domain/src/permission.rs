@@ -101,3 +101,21 @@ impl fmt::Debug for PermissionSet {
         f.debug_set().entries(self.iter().map(Permission::as_str)).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_holds_what_is_in_either_of_two_once() {
+        let (keys, users) = (
+            PermissionSet::of(&[Permission::ApiKeyGet, Permission::UserGet]),
+            PermissionSet::of(&[Permission::UserGet, Permission::UserList]),
+        );
+        let all = keys.union(users);
+        assert_eq!(all, PermissionSet::of(&[Permission::ApiKeyGet, Permission::UserGet, Permission::UserList]));
+        assert!(all.covers(keys) && all.covers(users) && !keys.covers(users));
+        assert_eq!(format!("{keys:?}"), r#"{"apiKey.get", "user.get"}"#);
+        assert_eq!(Permission::UserGet.to_string(), "user.get");
+    }
+}

@@ -171,3 +171,43 @@ fn signing_out_everywhere_ends_sessions_begun_before_and_leaves_keys_alone() {
         assert_eq!(by_token(Source::ApiKey, sign_outs(count), NOW), Ok(()));
     }
 }
+
+fn principal(source: Source, roles: &[RoleUid]) -> Principal {
+    let api_key = (source == Source::ApiKey).then(api_key);
+    let session = (source != Source::ApiKey).then(|| session(None));
+    let state = TokenState { user: Some(user_with(roles)), session, api_key };
+    Principal::from_token(claims(source), state, NOW).unwrap()
+}
+
+#[test]
+fn a_token_is_of_its_user_and_of_its_tenant() {
+    let changes: [fn(&mut Claims); 2] =
+        [|claims| claims.sub = UserUid::from_bytes([9; 12]), |claims| claims.tid = TenantUid::from_bytes([9; 12])];
+    for change in changes {
+        let mut claims = claims(Source::Password);
+        change(&mut claims);
+        let state = TokenState { user: Some(user()), session: Some(session(None)), api_key: None };
+        assert_eq!(Principal::from_token(claims, state, NOW).map(drop), Err(CredentialRefused::Mismatch));
+    }
+}
+
+#[test]
+fn a_key_and_its_tokens_are_no_session_of_a_person() {
+    let (person, key) = (principal(Source::Password, &[]), principal(Source::ApiKey, &[]));
+    assert!(key.is_by_api_key() && key.session().is_none());
+    assert!(!person.is_by_api_key());
+    assert_eq!(person.session().map(|session| session.uid), Some(SessionUid::from_bytes([4; 12])));
+    let value = ApiKeyValue::new(user().uid, api_key().uid, &[7; 20]);
+    let presented = Principal::from_api_key(&value, Some((api_key(), value.digest())), Some(user()), NOW).unwrap();
+    assert!(presented.is_by_api_key() && presented.session().is_none());
+}
+
+#[test]
+fn ones_own_is_open_and_that_of_others_by_permission() {
+    let (nobody, admin) = (principal(Source::Password, &[]), principal(Source::Password, &[role::TENANT_ADMIN.uid]));
+    let (own, other) = (user().uid, UserUid::from_bytes([9; 12]));
+    let permission = Permission::ApiKeyDelete;
+    assert!(!nobody.has(permission) && admin.has(permission));
+    assert!(nobody.may(permission, own) && !nobody.may(permission, other));
+    assert!(admin.may(permission, own) && admin.may(permission, other));
+}
