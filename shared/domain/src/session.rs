@@ -101,6 +101,10 @@ mod tests {
         assert!(session.is_alive(3, 15, at(60)) && !session.is_alive(3, 15, at(43_200)));
         assert!(!session.is_alive(4, 15, at(60)), "signed out everywhere since");
         assert!(!session.is_alive(3, 15, at(20 * 60)));
+        // In use or not, it ends.
+        let used = Session { last_used_at: at(43_190), ..session.clone() };
+        assert!(used.is_alive(3, 15, at(43_199)) && !used.is_alive(3, 15, at(43_200)));
+        assert_eq!(session.signed_in_at(), at(0));
         assert!(!Session { revoked_at: Some(at(1)), ..session }.is_alive(3, 15, at(60)));
     }
 }

@@ -225,3 +225,20 @@ fn refreshing_keeps_the_session_and_ends_at_the_absolute_limit() {
     }
     assert_eq!(steps, 72, "twelve hours in steps of ten minutes");
 }
+
+#[test]
+fn a_refreshed_token_is_of_its_own_time() {
+    let now = NOW + Duration::from_mins(10);
+    let next = claims().refresh(None, TokenUid::from_bytes([6; 12]), now).unwrap();
+    assert_eq!((next.iat, next.nbf, next.exp), (now.secs(), now.secs(), now.secs() + 900));
+}
+
+#[test]
+fn a_session_that_goes_on_ends_with_its_sign_in() {
+    let nearly = NOW - crate::session::ABSOLUTE_LIMIT + Duration::from_mins(5);
+    let on = claims().begun_at(nearly);
+    assert_eq!((on.auth_time, on.exp), (nearly.secs(), NOW.secs() + 300));
+    let lately = NOW - Duration::from_mins(5);
+    let on = claims().begun_at(lately);
+    assert_eq!((on.auth_time, on.exp), (lately.secs(), NOW.secs() + 900));
+}
