@@ -206,18 +206,9 @@ impl Store {
             values: vec![(":one", number(1))],
         };
         let key = keys::login(address);
-        let (Some(hash), Some(changed_at)) = (&person.password_hash, person.password_changed_at) else {
-            return vec![count.build(), self.check_absent(&key)];
-        };
+        let Some(hash) = &person.password_hash else { return vec![count.build(), self.check_absent(&key)] };
         if !person.is_password_of_admin {
-            let check = ConditionCheck::builder()
-                .table_name(&self.tables.tenants)
-                .set_key(Some(key.item()))
-                .condition_expression("#changed = :changed")
-                .expression_attribute_names("#changed", "changed_at")
-                .expression_attribute_values(":changed", number(changed_at.millis()));
-            let check = check.build().expect("table, key and condition are set");
-            return vec![count.build(), TransactWriteItem::builder().condition_check(check).build()];
+            return vec![count.build(), self.check_password_hash(address, hash)];
         }
         let delete = Delete::builder()
             .table_name(&self.tables.tenants)
