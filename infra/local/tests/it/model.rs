@@ -1325,7 +1325,7 @@ impl Lifecycle {
         Doing::Nothing
     }
 
-    /// `functions::authenticate::by_password` and `store::people::begin_session`. It is tried once more with the user
+    /// `functions::authenticate::by_password` and `store::sessions::begin_session`. It is tried once more with the user
     /// as they are by then, since they may only have been signed out.
     fn sign_in(&self, world: &mut World, user: u8, hash: u8, sign_outs: u8, is_again: bool) -> Doing {
         if usize::from(world.sessions_begun) >= self.most_sessions {
@@ -1370,7 +1370,7 @@ impl Lifecycle {
         Doing::Nothing
     }
 
-    /// `store::people::end_other_sessions`
+    /// `store::sessions::end_other_sessions`
     fn end_others(&self, world: &mut World, session: u8, user: u8, sign_outs: u8) -> Doing {
         if usize::from(world.sessions_begun) >= self.most_sessions {
             return Doing::Nothing;
