@@ -298,12 +298,102 @@ async fn check_project(app: &App, request: &Request, principal: &Principal) -> R
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use lambda_http::http::HeaderValue;
 
     use super::*;
 
-    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+    type Pairs = [(&'static str, &'static str)];
+
+    fn headers(pairs: &Pairs) -> HeaderMap {
         pairs.iter().map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value))).collect()
+    }
+
+    fn request(pairs: &Pairs) -> Request {
+        let mut request = Request::default();
+        *request.headers_mut() = headers(pairs);
+        request
+    }
+
+    /// What is presented by these headers and parameters, as text.
+    fn text(pairs: &Pairs, query: &Pairs) -> Result<Option<String>, Refused> {
+        let mut parameters: HashMap<String, Vec<String>> = HashMap::new();
+        for (name, value) in query {
+            parameters.entry((*name).to_owned()).or_default().push((*value).to_owned());
+        }
+        let presented = presented(&request(pairs).with_query_string_parameters(parameters))?;
+        Ok(presented.map(|presented| match presented {
+            Presented::ApiKey(text) => format!("key {text}"),
+            Presented::Token(text) => format!("token {text}"),
+        }))
+    }
+
+    #[test]
+    fn a_credential_may_stand_in_three_places() {
+        assert_eq!(text(&[], &[]), Ok(None));
+        assert_eq!(text(&[("x-api-key", "k"), ("cookie", "a=b")], &[("key", "k")]), Ok(None));
+        for name in ["apikey", "ApiKey", "APIKEY"] {
+            assert_eq!(text(&[(name, "k")], &[]), Ok(Some("key k".to_owned())), "{name}");
+            assert_eq!(text(&[], &[("limit", "1"), (name, "k")]), Ok(Some("key k".to_owned())), "{name}");
+        }
+        assert_eq!(text(&[("authorization", "bearer t")], &[]), Ok(Some("token t".to_owned())));
+        // Empty is something, and no credential: nobody is let in by the cookie instead.
+        assert_eq!(text(&[("apikey", "")], &[]), Ok(Some("key ".to_owned())));
+        assert_eq!(text(&[("authorization", "")], &[]), Ok(Some("token ".to_owned())));
+    }
+
+    #[test]
+    fn there_must_be_one_credential_only() {
+        for (pairs, query) in [
+            (&[("apikey", "k"), ("authorization", "t")] as &Pairs, &[] as &Pairs),
+            (&[("apikey", "k"), ("apikey", "k")], &[]),
+            (&[("authorization", "t"), ("authorization", "t")], &[]),
+            (&[("apikey", "k")], &[("apikey", "k")]),
+            (&[("authorization", "t")], &[("ApiKey", "k")]),
+            (&[], &[("apikey", "k"), ("ApiKey", "k")]),
+            (&[], &[("apikey", "k"), ("apikey", "k")]),
+        ] {
+            assert_eq!(text(pairs, query), Err(Refused::Several), "{pairs:?} {query:?}");
+        }
+    }
+
+    #[test]
+    fn the_cookie_is_taken_by_its_very_name() {
+        let token = |pairs: &Pairs| any_cookie(&request(pairs), COOKIE);
+        for cookies in [
+            "__Host-Authorization=t",
+            "a=b; __Host-Authorization=t; c=d",
+            "a;__Host-Authorization=t",
+            "__Host-authorization=x; Authorization=x; __Host-Authorization=t",
+        ] {
+            assert_eq!(token(&[("cookie", cookies)]), Ok("t".to_owned()), "{cookies}");
+        }
+        assert_eq!(token(&[("cookie", "a=b"), ("cookie", "__Host-Authorization=t=u")]), Ok("t=u".to_owned()));
+        for cookies in ["", "a=b", "__Host-Authorization", "a=__Host-Authorization=t"] {
+            assert_eq!(token(&[("cookie", cookies)]), Err(Refused::Missing), "{cookies}");
+        }
+        let twice = "__Host-Authorization=t; __Host-Authorization=t";
+        assert_eq!(token(&[("cookie", twice)]), Err(Refused::Several));
+        let again = [("cookie", "__Host-Authorization=t"), ("cookie", "__Host-Authorization=u")];
+        assert_eq!(token(&again), Err(Refused::Several));
+    }
+
+    #[test]
+    fn a_cookie_without_a_value_is_none() {
+        assert_eq!(cookie_token(&request(&[("cookie", "__Host-Authorization=t; a=b")])), Some("t".to_owned()));
+        assert_eq!(cookie_named(&request(&[("cookie", "__Host-Authorization=t; a=b")]), "a"), Some("b".to_owned()));
+        for cookies in ["__Host-Authorization=", "a=b", "__Host-Authorization=t; __Host-Authorization=t"] {
+            assert_eq!(cookie_token(&request(&[("cookie", cookies)])), None, "{cookies}");
+        }
+    }
+
+    #[test]
+    fn a_navigation_says_so() {
+        assert!(is_navigation(&request(&[("sec-fetch-mode", "navigate")])));
+        for pairs in [&[("sec-fetch-mode", "cors")] as &Pairs, &[("sec-fetch-dest", "document")], &[]] {
+            assert!(!is_navigation(&request(pairs)), "{pairs:?}");
+        }
     }
 
     #[test]

@@ -20,6 +20,9 @@ use crate::template::Template;
 /// Where the SDK believes the emulator to be; nothing is ever sent there.
 const EMBEDDED_URL: &str = "http://dynamodb.embedded";
 
+/// Items of a page when a whole table is read.
+const SCAN_PAGE: usize = 1000;
+
 /// DynamoDB.
 #[derive(Clone)]
 pub enum Backend {
@@ -84,6 +87,24 @@ impl Backend {
             http_body_util::BodyExt::collect(response.into_body()).await.map_err(|error| failed(error.to_string()))?;
         let body: Value = serde_json::from_slice(&body.to_bytes()).map_err(|error| failed(error.to_string()))?;
         if succeeded { Ok(body) } else { Err(failed(body.to_string())) }
+    }
+
+    /// Reads a whole table and gives each item that the request asks for to `take`.
+    ///
+    /// # Errors
+    ///
+    /// [`BackendError`].
+    pub async fn scan(&self, mut request: Value, mut take: impl FnMut(&Value)) -> Result<(), BackendError> {
+        // Without it the emulator reads the rest of the table for each page.
+        request["Limit"] = json!(SCAN_PAGE);
+        loop {
+            let page = self.execute("Scan", &request).await?;
+            page["Items"].as_array().into_iter().flatten().for_each(&mut take);
+            match &page["LastEvaluatedKey"] {
+                Value::Null => return Ok(()),
+                last => request["ExclusiveStartKey"] = last.clone(),
+            }
+        }
     }
 
     /// Creates the tables of the template that are not there yet.

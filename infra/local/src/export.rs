@@ -40,17 +40,15 @@ pub enum ExportError {
 pub async fn export(service: &Service, output: &mut (impl Write + Send)) -> Result<(), ExportError> {
     let names = service.table_names();
     for (table, name) in [("TenantsTable", names.tenants), ("KeysTable", names.keys), ("AuditsTable", names.audits)] {
-        let mut request = json!({ "TableName": name, "ConsistentRead": true });
-        loop {
-            let page = service.backend.execute("Scan", &request).await?;
-            for item in page["Items"].as_array().into_iter().flatten() {
-                writeln!(output, "{}", json!({ "table": table, "item": item }))?;
+        let request = json!({ "TableName": name, "ConsistentRead": true });
+        let mut written = Ok(());
+        let mut write = |item: &Value| {
+            if written.is_ok() {
+                written = writeln!(output, "{}", json!({ "table": table, "item": item }));
             }
-            match &page["LastEvaluatedKey"] {
-                Value::Null => break,
-                last => request["ExclusiveStartKey"] = last.clone(),
-            }
-        }
+        };
+        service.backend.scan(request, &mut write).await?;
+        written?;
     }
     output.flush()?;
     Ok(())

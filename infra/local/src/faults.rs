@@ -1,5 +1,5 @@
-//! What goes wrong at DynamoDB. Emulators know nothing of throttling, of transactions that meet or of answers that get
-//! lost.
+//! What goes wrong at DynamoDB and KMS. Emulators know nothing of throttling, of transactions that meet or of answers that
+//! get lost.
 
 use std::sync::{Arc, Mutex};
 

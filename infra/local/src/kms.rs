@@ -6,6 +6,7 @@ use aws_smithy_runtime_api::{
     client::{
         http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn},
         orchestrator::{HttpRequest, HttpResponse},
+        result::ConnectorError,
     },
     http::StatusCode,
 };
@@ -17,14 +18,18 @@ use functions::{
 };
 use serde_json::{Value, json};
 
-use crate::policy::{Access, Guard};
+use crate::{
+    faults::{Fault, Faults},
+    policy::{Access, Guard},
+    trace,
+};
 
 /// The name of the key in the template.
 const KEY: &str = "SealingKey";
 
 /// A sealer as a function has it, which goes through KMS's client to this machine's own.
-pub fn sealer(own: Sealer, guard: Guard) -> Sealer {
-    let connector = SharedHttpConnector::new(Kms { own, guard });
+pub fn sealer(own: Sealer, guard: Guard, faults: Faults) -> Sealer {
+    let connector = SharedHttpConnector::new(Kms { own, guard, faults });
     let http_client = http_client_fn(move |_, _| connector.clone());
     let credentials = Credentials::from_keys("local", "local", None);
     let config = functions::aws::sdk_config(http_client, "local".to_owned(), credentials);
@@ -36,6 +41,7 @@ pub fn sealer(own: Sealer, guard: Guard) -> Sealer {
 struct Kms {
     own: Sealer,
     guard: Guard,
+    faults: Faults,
 }
 
 impl HttpConnector for Kms {
@@ -49,16 +55,26 @@ impl HttpConnector for Kms {
             let denied = json!({ "__type": "AccessDeniedException", "message": message });
             return HttpConnectorFuture::ready(Ok(answer(400, &denied)));
         }
+        trace::note(trace::Operation { name: operation.clone(), tables: Vec::new(), accesses: 1 });
+        let fault = self.faults.take(&operation);
+        match fault {
+            Some(Fault::Throttle) => return HttpConnectorFuture::ready(Ok(error(400, "ThrottlingException"))),
+            Some(Fault::FailBefore) => return HttpConnectorFuture::ready(Ok(error(500, "KMSInternalException"))),
+            _ => {}
+        }
         let own = self.own.clone();
         HttpConnectorFuture::new(async move {
             let name = body["EncryptionContext"].as_object().and_then(|context| context.values().next());
             let name = name.and_then(Value::as_str).unwrap_or_default();
-            Ok(match operate(&own, &operation, name, &body).await {
+            let answer = match operate(&own, &operation, name, &body).await {
                 Ok(done) => answer(200, &done),
-                Err(error) => {
-                    answer(400, &json!({ "__type": "InvalidCiphertextException", "message": error.to_string() }))
-                }
-            })
+                Err(_) => error(400, "InvalidCiphertextException"),
+            };
+            match fault {
+                Some(Fault::FailAfter) => Ok(error(500, "KMSInternalException")),
+                Some(Fault::Silence) => Err(ConnectorError::timeout("no answer came".into())),
+                _ => Ok(answer),
+            }
         })
     }
 }
@@ -75,6 +91,10 @@ async fn operate(own: &Sealer, operation: &str, name: &str, body: &Value) -> Res
             json!({ "Plaintext": STANDARD.encode(opened), "KeyId": KEY })
         }
     })
+}
+
+fn error(status: u16, name: &str) -> HttpResponse {
+    answer(status, &json!({ "__type": name, "message": "it did not go well" }))
 }
 
 fn answer(status: u16, body: &Value) -> HttpResponse {

@@ -116,7 +116,7 @@ impl Service {
                 policy: function.policy.clone(),
                 witness: options.witness.clone(),
             };
-            let sealer = kms::sealer(options.sealer.clone(), guard.clone());
+            let sealer = kms::sealer(options.sealer.clone(), guard.clone(), faults.clone());
             let app = App::new(
                 store(Some(guard.clone())),
                 options.clock.clone(),
@@ -298,16 +298,10 @@ impl Service {
         Ok(())
     }
 
-    async fn scan(&self, mut request: Value) -> Result<Vec<Value>, BackendError> {
+    async fn scan(&self, request: Value) -> Result<Vec<Value>, BackendError> {
         let mut found = Vec::new();
-        loop {
-            let page = self.backend.execute("Scan", &request).await?;
-            found.extend(page["Items"].as_array().into_iter().flatten().cloned());
-            match &page["LastEvaluatedKey"] {
-                Value::Null => return Ok(found),
-                last => request["ExclusiveStartKey"] = last.clone(),
-            }
-        }
+        self.backend.scan(request, |item| found.push(item.clone())).await?;
+        Ok(found)
     }
 }
 

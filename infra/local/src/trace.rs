@@ -1,4 +1,4 @@
-//! Which calls of DynamoDB a request makes, in their order.
+//! Which calls of DynamoDB and KMS a request makes, in their order.
 
 use std::{cell::RefCell, future::Future};
 
@@ -9,7 +9,7 @@ use serde::Serialize;
 pub struct Operation {
     /// Such as `BatchGetItem`.
     pub name: String,
-    /// The tables it names, by their resources in the template.
+    /// The tables it names, by their resources in the template; none of KMS.
     pub tables: Vec<String>,
     /// How many tables it reads or items it writes.
     pub accesses: usize,
@@ -18,7 +18,8 @@ pub struct Operation {
 impl Operation {
     /// Whether it changes nothing.
     pub fn is_read(&self) -> bool {
-        ["BatchGetItem", "GetItem", "Query", "Scan", "TransactGetItems"].contains(&self.name.as_str())
+        ["BatchGetItem", "GetItem", "Query", "Scan", "TransactGetItems", "Encrypt", "Decrypt"]
+            .contains(&self.name.as_str())
     }
 }
 

@@ -9,6 +9,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
+    plot::{Bar, Chart},
     run::{Failure, cargo, command, output, root, run, target},
     runtime_api::RuntimeApi,
     server::{Background, Latchkey},
@@ -80,7 +81,39 @@ pub(crate) fn cold(profile: &str, starts: usize) -> Result<(), Failure> {
         by_node.init_ms / most(|figures| figures.init_ms),
         (by_node.init_ms + by_node.first_ms) / slowest,
     );
-    Ok(())
+    drawn(&all, &by_node)
+}
+
+fn drawn(all: &[Figures], by_node: &Figures) -> Result<(), Failure> {
+    let groups = |of: fn(&Figures) -> [Bar; 2]| {
+        all.iter().chain([by_node]).map(|figures| (figures.name.clone(), of(figures).into())).collect()
+    };
+    let times = groups(|figures| [millis(figures.init_ms), millis(figures.init_ms + figures.first_ms)]);
+    Chart {
+        title: "Milliseconds from the start of a process, medians",
+        series: &["ready for an event".to_owned(), "first answer".to_owned()],
+        groups: times,
+    }
+    .write("cold")?;
+    Chart {
+        title: "Megabytes of each function",
+        series: &["most memory, MiB".to_owned(), "program, MB".to_owned()],
+        groups: groups(|figures| {
+            [
+                Bar { value: figures.peak_mib, text: format!("{:.1} MiB", figures.peak_mib) },
+                // That of Node.js is no file of ours.
+                Bar {
+                    value: figures.size_mb,
+                    text: if figures.size_mb > 0.0 { format!("{:.1} MB", figures.size_mb) } else { String::new() },
+                },
+            ]
+        }),
+    }
+    .write("memory")
+}
+
+fn millis(value: f64) -> Bar {
+    Bar { value, text: format!("{value:.1} ms") }
 }
 
 /// Counts the instructions of one check of a key and of a token: those of a process that made many of them, less those of one

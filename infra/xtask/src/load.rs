@@ -2,7 +2,6 @@
 //! keys of Better Auth in the same run.
 
 use std::{
-    fmt::Write as _,
     fs,
     path::{Path, PathBuf},
 };
@@ -11,6 +10,7 @@ use serde_json::Value;
 
 use crate::{
     flood::{Connection, Quantiles},
+    plot::{Bar, Chart},
     run::{Failure, cargo, command, output, root, run, target},
     server::{Latchkey, start_until},
     tools,
@@ -89,10 +89,7 @@ pub(crate) fn load(profile: &str, seconds: u32) -> Result<(), Failure> {
         ours.p99_ms,
         theirs.p99_ms
     );
-    let path = root().join("infra/bench/load.svg");
-    fs::write(&path, drawn(&all))?;
-    println!("drawn in {}", path.strip_prefix(root())?.display());
-    Ok(())
+    drawn(&all)
 }
 
 fn of_latchkey(server: &Latchkey, folder: &Path, keys: &[String]) -> Result<Vec<Load>, Failure> {
@@ -245,69 +242,34 @@ pub(crate) fn growth(profile: &str) -> Result<(), Failure> {
     println!("\nchecks of keys, {CHECKS} in each of the tables in turns; profile {profile}\n");
     println!("| keys in the table | p50 ms | p99 ms | p50 against 1,000 keys |\n| ---: | ---: | ---: | ---: |");
     let mut fewest = None;
+    let mut groups = Vec::new();
     for (count, _, _, _, spans) in tables {
         let spans = Quantiles::of(spans);
         let fewest = *fewest.get_or_insert(spans.p50);
         println!("| {count} | {:.3} | {:.3} | {:.2} |", spans.p50, spans.p99, spans.p50 / fewest);
+        let bars = [spans.p50, spans.p99].map(|millis| Bar { value: millis, text: format!("{millis:.2} ms") });
+        groups.push((format!("{count} keys in the table"), bars.into()));
     }
-    Ok(())
+    let title = "Milliseconds of a key check beside so many keys";
+    Chart { title, series: &["p50".to_owned(), "p99".to_owned()], groups }.write("growth")
 }
 
-/// Bars of the requests a second, a group for each kind of request, on a scale of powers of ten.
-fn drawn(all: &[Measured]) -> String {
-    const LEFT: f64 = 290.0;
-    const DECADE: f64 = 110.0;
-    const BAR: f64 = 11.0;
-    const GROUP: f64 = 46.0;
-    const TOP: f64 = 64.0;
-    let colours = ["#9ecae1", "#4292c6", "#084594"];
+/// Bars of the requests a second, a group for each kind of request.
+fn drawn(all: &[Measured]) -> Result<(), Failure> {
     let mut names: Vec<&str> = all.iter().map(|it| it.name).collect();
     names.dedup();
-    let place = |index: usize| f64::from(u32::try_from(index).unwrap_or(u32::MAX));
-    let (width, height) = (LEFT + 4.6 * DECADE + 90.0, TOP + place(names.len()) * GROUP + 20.0);
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" \
-         font-family=\"sans-serif\" font-size=\"12\">\n<rect width=\"{width}\" height=\"{height}\" fill=\"#fff\"/>\n\
-         <text x=\"12\" y=\"22\" font-size=\"15\">Requests per second (p99), two cores for client and server</text>\n"
-    );
-    for (index, connections) in CONNECTIONS.iter().enumerate() {
-        let (x, colour) = (LEFT + place(index) * 130.0, colours[index]);
-        let plural = if *connections == 1 { "" } else { "s" };
-        let _ = writeln!(
-            svg,
-            "<rect x=\"{x}\" y=\"32\" width=\"11\" height=\"11\" fill=\"{colour}\"/><text x=\"{}\" y=\"42\">{connections} \
-             connection{plural}</text>",
-            x + 16.0
-        );
+    let groups = names.into_iter().map(|name| {
+        let bars = all
+            .iter()
+            .filter(|it| it.name == name)
+            .map(|it| Bar { value: it.per_second, text: format!("{:.0} ({:.1} ms)", it.per_second, it.p99_ms) });
+        (name.to_owned(), bars.collect())
+    });
+    let series = CONNECTIONS.map(|count| format!("{count} connection{}", if count == 1 { "" } else { "s" }));
+    Chart {
+        title: "Requests per second (p99), two cores for client and server",
+        series: &series,
+        groups: groups.collect(),
     }
-    for power in 0..5_u32 {
-        let x = LEFT + f64::from(power) * DECADE;
-        let _ = writeln!(
-            svg,
-            "<line x1=\"{x}\" y1=\"{}\" x2=\"{x}\" y2=\"{}\" stroke=\"#ddd\"/><text x=\"{x}\" y=\"{}\" fill=\"#555\" \
-             text-anchor=\"middle\">{}</text>",
-            TOP - 6.0,
-            height - 16.0,
-            height - 4.0,
-            10_u32.pow(power)
-        );
-    }
-    for (group, name) in names.iter().enumerate() {
-        let top = TOP + place(group) * GROUP;
-        let _ = writeln!(svg, "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{name}</text>", LEFT - 8.0, top + 21.0);
-        for (index, it) in all.iter().filter(|it| it.name == *name).enumerate() {
-            let (y, long) = (top + place(index) * (BAR + 1.0), it.per_second.max(1.0).log10() * DECADE);
-            let _ = writeln!(
-                svg,
-                "<rect x=\"{LEFT}\" y=\"{y}\" width=\"{long:.1}\" height=\"{BAR}\" fill=\"{}\"/><text x=\"{:.1}\" y=\"{}\" \
-                 font-size=\"10\">{:.0} ({:.1} ms)</text>",
-                colours[index % colours.len()],
-                LEFT + long + 5.0,
-                y + 9.0,
-                it.per_second,
-                it.p99_ms
-            );
-        }
-    }
-    svg + "</svg>\n"
+    .write("load")
 }

@@ -10,6 +10,7 @@ mod expiry;
 mod flood;
 mod kills;
 mod load;
+mod plot;
 mod run;
 mod runtime_api;
 mod server;

@@ -87,6 +87,14 @@ mod tests {
     }
 
     #[test]
+    fn a_role_is_found_by_its_uid_alone() {
+        for role in BUILT_IN {
+            assert_eq!(find(role.uid).map(|found| found.name), Some(role.name));
+        }
+        assert!(find(RoleUid::from_bytes([9; 12])).is_none());
+    }
+
+    #[test]
     fn several_roles_add_up_and_unknown_ones_grant_nothing() {
         assert_eq!(permissions(&[]), PermissionSet::default());
         assert_eq!(permissions(&[RoleUid::from_bytes([9; 12])]), PermissionSet::default());

@@ -242,3 +242,61 @@ fn a_session_that_goes_on_ends_with_its_sign_in() {
     let on = claims().begun_at(lately);
     assert_eq!((on.auth_time, on.exp), (lately.secs(), NOW.secs() + 900));
 }
+
+#[test]
+fn a_token_of_tomorrow_is_refused_by_either_time() {
+    let forge = Forge::new();
+    let changed = |name: &str, secs: i64| {
+        let mut changed = json!(claims());
+        changed[name] = json!(NOW.secs() + secs);
+        forge.verify(&forge.token(&changed)).map(drop)
+    };
+    for name in ["iat", "nbf"] {
+        assert_eq!(changed(name, 6), Err(TokenRefused::NotYetValid), "{name}");
+        assert_eq!(changed(name, 5), Ok(()), "{name}");
+    }
+}
+
+#[test]
+fn a_session_may_be_carried_on_until_its_absolute_limit() {
+    let forge = Forge::new();
+    let after = |claims: &Value, secs: i64| {
+        let now = Timestamp::from_secs(NOW.secs() + secs);
+        verify_session(&forge.token(claims), &forge.keys(), &realm(), now)
+    };
+    let good = json!(claims());
+    let limit = crate::session::ABSOLUTE_LIMIT.as_secs().cast_signed();
+    for secs in [0, 899, 900, limit - 1] {
+        assert_eq!(after(&good, secs), Ok(claims()), "after {secs} s");
+    }
+    for secs in [limit, limit + 1] {
+        assert_eq!(after(&good, secs), Err(TokenRefused::Expired), "after {secs} s");
+    }
+    // Old or not, it must be ours.
+    for (name, value) in [("iss", json!("https://evil.example")), ("aud", json!("another")), ("exp", json!(i64::MIN))] {
+        let mut changed = good.clone();
+        changed[name] = value;
+        assert_eq!(after(&changed, 1000), Err(TokenRefused::Claims), "{name}");
+    }
+}
+
+#[test]
+fn a_token_may_have_so_many_bytes() {
+    let forge = Forge::new();
+    let with_audience = |length: usize| {
+        let realm = Realm { audience: "a".repeat(length), ..realm() };
+        // The space leaves a number of characters for the claims that base64url can have.
+        let header = r#"{"alg":"ES256","typ":"at+jwt", "kid":"k1"}"#;
+        let claims = json!(Claims { aud: realm.audience.clone(), ..claims() });
+        let token = forge.sign(header, &claims.to_string());
+        (token.len(), verify(&token, &forge.keys(), &realm, NOW).map(drop))
+    };
+    let (without, _) = with_audience(0);
+    // Four characters carry three bytes.
+    let nearly = (MAX_BYTES - without) / 4 * 3;
+    let lengths: Vec<_> = (nearly..nearly + 8).map(with_audience).collect();
+    assert!(lengths.iter().any(|(length, _)| *length == MAX_BYTES), "{lengths:?}");
+    for (length, verified) in lengths {
+        assert_eq!(verified, if length <= MAX_BYTES { Ok(()) } else { Err(TokenRefused::Malformed) }, "{length}");
+    }
+}
