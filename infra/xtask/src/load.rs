@@ -20,6 +20,10 @@ const CONNECTIONS: [u32; 3] = [1, 16, 64];
 /// Users whose keys are presented, each with so many.
 const USERS: usize = 100;
 const KEYS_OF_USER: usize = 10;
+/// Keys that are checked in a table, if it has so many users: one of each, from all over it.
+const KEYS_CHECKED: usize = 2000;
+/// Keys of each user in tables that grow.
+const KEYS_BESIDE: usize = 50;
 /// Checks of a key in each of the tables that are compared.
 const CHECKS: usize = 4000;
 
@@ -211,7 +215,9 @@ fn filled(profile: &str, data: PathBuf, users: usize, keys: usize) -> Result<(La
     let program = target().join(profile).join("latchkey");
     let path = data.display().to_string();
     let (users, of_user) = (users.to_string(), keys.to_string());
-    let seeded = output(&mut command(program, &["--data", &path, "seed", "--users", &users, "--keys", &of_user]))?;
+    // None of them ends so soon that a sweep, which every server begins with, has something to do.
+    let size = ["--users", &users, "--keys", &of_user, "--expiring", "0"];
+    let seeded = output(command(program, &["--data", &path, "seed"]).args(size))?;
     let keys = seeded.lines().filter_map(|line| {
         let line: Value = serde_json::from_str(line).ok()?;
         Some(line["apiKey"].as_str()?.to_owned())
@@ -223,20 +229,28 @@ fn filled(profile: &str, data: PathBuf, users: usize, keys: usize) -> Result<(La
 /// Checks of a key beside more and more others.
 pub(crate) fn growth(profile: &str) -> Result<(), Failure> {
     run(&mut cargo(&["build", "--profile", profile, "--package", "local", "--bins"]))?;
-    let mut tables = Vec::new();
+    let mut servers = Vec::new();
     for count in [1_000, 10_000, 100_000, 1_000_000] {
         let data = target().join("xtask").join(format!("growth-{count}"));
-        let (server, keys) = filled(profile, data, count / 50, 50)?;
-        let connection = Connection::open(server.port)?;
+        let (server, keys) = filled(profile, data, count / KEYS_BESIDE, KEYS_BESIDE)?;
+        println!("a table of {count} keys is there");
+        servers.push((count, server, keys));
+    }
+    // Not before: a server closes a connection on which nothing comes for long.
+    let mut tables = Vec::new();
+    for (count, server, keys) in servers {
+        let mut connection = Connection::open(server.port)?;
+        let keys: Vec<_> = keys.iter().step_by((keys.len() / KEYS_CHECKED).max(1)).cloned().collect();
+        // That a key is used is written once an hour, which would be seen where every check is the first one of its key.
+        for key in &keys {
+            connection.check(key)?;
+        }
         tables.push((count, server, connection, keys, Vec::new()));
     }
-    for turn in 0..CHECKS + CHECKS / 10 {
+    for turn in 0..CHECKS {
         // In turns, so that whatever else the machine does strikes all of them.
         for (_, _, connection, keys, spans) in &mut tables {
-            let span = connection.check(&keys[turn % keys.len()])?;
-            if turn >= CHECKS / 10 {
-                spans.push(span);
-            }
+            spans.push(connection.check(&keys[turn % keys.len()])?);
         }
     }
     println!("\nchecks of keys, {CHECKS} in each of the tables in turns; profile {profile}\n");

@@ -148,6 +148,7 @@ mod tests {
     fn the_format_never_changes() {
         assert_eq!(value().expose(), "lk_3AbsHW6DznpjrLqSLtZGiOSwnGB7K4y2waTUClvJdeT4ayyQcoZvWRQkCT3rpP1sR");
         assert_eq!(value().expose().len(), 68);
+        assert_eq!(value().tail(), "P1sR");
     }
 
     #[test]

@@ -200,6 +200,10 @@ fn a_key_and_its_tokens_are_no_session_of_a_person() {
     let value = ApiKeyValue::new(user().uid, api_key().uid, &[7; 20]);
     let presented = Principal::from_api_key(&value, Some((api_key(), value.digest())), Some(user()), NOW).unwrap();
     assert!(presented.is_by_api_key() && presented.session().is_none());
+    // Not even if a record of it stands there.
+    let state = TokenState { user: Some(user()), session: Some(session(None)), api_key: Some(api_key()) };
+    let recorded = Principal::from_token(claims(Source::ApiKey), state, NOW).unwrap();
+    assert!(recorded.is_by_api_key() && recorded.session().is_none());
 }
 
 #[test]
