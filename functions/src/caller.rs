@@ -78,7 +78,7 @@ pub async fn principal(app: &App, request: &Request) -> Result<Principal, ApiErr
         Some(Presented::Token(text)) => token(app, &text).await?,
         None => token(app, &cookie(app, request)?).await?,
     };
-    check_project(app, request, &principal).await?;
+    // Before anything else may be refused, or whoever tries a key that they found would leave no trace.
     match &principal.credential {
         Credential::ApiKey(key) => note_key_use(app, request, key).await,
         Credential::Token { key_expires_at, .. } => {
@@ -86,6 +86,7 @@ pub async fn principal(app: &App, request: &Request) -> Result<Principal, ApiErr
             note_use(app, &principal).await?;
         }
     }
+    check_project(app, request, &principal).await?;
     Ok(principal)
 }
 
@@ -250,10 +251,12 @@ pub(crate) fn cookie_named(request: &Request, name: &str) -> Option<String> {
 }
 
 fn any_cookie(request: &Request, wanted: &str) -> Result<String, Refused> {
-    let cookies = request.headers().get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let cookies =
+        request.headers().get_all(header::COOKIE).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b';'));
+    // Another site under the same domain may set cookies beside ours that are no text. Names are trimmed of ASCII only, as
+    // browsers do, or one that a browser takes for another name would pass for ours.
     let mut tokens = cookies
-        .flat_map(|cookies| cookies.split(';'))
-        .filter_map(|cookie| cookie.trim().split_once('='))
+        .filter_map(|cookie| std::str::from_utf8(cookie.trim_ascii()).ok()?.split_once('='))
         .filter(|(name, _)| *name == wanted);
     let (_, token) = tokens.next().ok_or(Refused::Missing)?;
     if tokens.next().is_some() {
@@ -333,8 +336,8 @@ mod tests {
     fn a_credential_may_stand_in_three_places() {
         assert_eq!(text(&[], &[]), Ok(None));
         assert_eq!(text(&[("x-api-key", "k"), ("cookie", "a=b")], &[("key", "k")]), Ok(None));
+        assert_eq!(text(&[("apikey", "k")], &[]), Ok(Some("key k".to_owned())));
         for name in ["apikey", "ApiKey", "APIKEY"] {
-            assert_eq!(text(&[(name, "k")], &[]), Ok(Some("key k".to_owned())), "{name}");
             assert_eq!(text(&[], &[("limit", "1"), (name, "k")]), Ok(Some("key k".to_owned())), "{name}");
         }
         assert_eq!(text(&[("authorization", "bearer t")], &[]), Ok(Some("token t".to_owned())));
@@ -353,8 +356,20 @@ mod tests {
             (&[("authorization", "t")], &[("ApiKey", "k")]),
             (&[], &[("apikey", "k"), ("ApiKey", "k")]),
             (&[], &[("apikey", "k"), ("apikey", "k")]),
+            (&[("apikey", "k"), ("apikey", "k"), ("authorization", "t")], &[]),
         ] {
             assert_eq!(text(pairs, query), Err(Refused::Several), "{pairs:?} {query:?}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_no_credential_and_none_that_is_missing() {
+        for (name, refused) in
+            [("apikey", Refused::NotAnApiKey), ("authorization", Refused::Token(TokenRefused::Malformed))]
+        {
+            let mut request = Request::default();
+            request.headers_mut().insert(name, HeaderValue::from_bytes(b"\xff").unwrap());
+            assert_eq!(presented(&request).map(drop), Err(refused), "{name}");
         }
     }
 
@@ -370,6 +385,13 @@ mod tests {
             assert_eq!(token(&[("cookie", cookies)]), Ok("t".to_owned()), "{cookies}");
         }
         assert_eq!(token(&[("cookie", "a=b"), ("cookie", "__Host-Authorization=t=u")]), Ok("t=u".to_owned()));
+        let others = HeaderValue::from_bytes(b"a=\xff; __Host-Authorization=t; \xe9").unwrap();
+        let mut beside = Request::default();
+        beside.headers_mut().insert(header::COOKIE, others);
+        assert_eq!(any_cookie(&beside, COOKIE), Ok("t".to_owned()));
+        let spaced = HeaderValue::from_bytes("\u{2003}__Host-Authorization=t".as_bytes()).unwrap();
+        beside.headers_mut().insert(header::COOKIE, spaced);
+        assert_eq!(any_cookie(&beside, COOKIE), Err(Refused::Missing));
         for cookies in ["", "a=b", "__Host-Authorization", "a=__Host-Authorization=t"] {
             assert_eq!(token(&[("cookie", cookies)]), Err(Refused::Missing), "{cookies}");
         }

@@ -383,6 +383,16 @@ async fn the_last_use_is_noted_once_an_hour_and_shown() {
 }
 
 #[tokio::test]
+async fn whoever_tries_a_key_leaves_a_trace_whatever_else_they_are_refused() {
+    let stack = Stack::start().await;
+    let user = stack.tenant("northwind").await.user().await;
+    let key = user.api_key("deploy").await;
+    let call = stack.request("GET", "/v1/users/info").header("ApiKey", &key.value).header("Projectuid", "none");
+    assert_eq!(call.send().await.status, 404);
+    assert_eq!(user.get(&key.path()).await.body["status"]["lastUse"]["source"], json!("127.0.0.1"));
+}
+
+#[tokio::test]
 async fn a_key_says_itself_that_it_ends_within_a_week() {
     let stack = Stack::start().await;
     let user = stack.tenant("northwind").await.user().await;
