@@ -41,6 +41,9 @@ pub struct Event {
     raw_path: Value,
     #[serde(default)]
     raw_query_string: Value,
+    // Where the raw one is not well-formed, the functions read this one.
+    #[serde(default)]
+    query_string_parameters: Value,
     #[serde(default)]
     headers: Value,
     #[serde(default)]
@@ -151,6 +154,7 @@ impl Event {
             "version": self.version,
             "rawPath": self.raw_path,
             "rawQueryString": self.raw_query_string,
+            "queryStringParameters": self.query_string_parameters,
             "headers": headers,
             "cookies": self.cookies,
             "requestContext": context,

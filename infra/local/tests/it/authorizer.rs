@@ -297,6 +297,16 @@ async fn what_cannot_be_found_out_is_neither_yes_nor_no() {
         assert!(!stack.service.authorize(serde_json::from_value(event).unwrap()).await.unwrap().is_authorized);
     }
     assert_eq!(stack.watched(Metric::Refused), [1, 1]);
+    // A second key is not overlooked because the query is none.
+    for (query, is_authorized) in [(json!({ "a": "<" }), true), (json!({ "a": "<", "ApiKey": user.key }), false)] {
+        let event = json!({
+            "version": "2.0", "type": "REQUEST", "rawQueryString": "a=<&ApiKey=k", "queryStringParameters": query,
+            "headers": { "apikey": user.key },
+        });
+        let answer = stack.service.authorize(serde_json::from_value(event).unwrap()).await.unwrap();
+        assert_eq!(answer.is_authorized, is_authorized, "{query}");
+    }
+    assert_eq!(stack.watched(Metric::Refused), [1]);
     let event = json!({ "version": "2.0", "type": "REQUEST", "headers": { "apikey": 7 } });
     let unreadable = stack.service.authorize(serde_json::from_value(event).unwrap()).await.unwrap_err();
     assert_eq!(unreadable.to_string(), "the event is unreadable");
