@@ -66,7 +66,7 @@ impl Gateway {
         gateway
     }
 
-    /// Answers a request, and tells which calls of DynamoDB that took.
+    /// Answers a request, and tells which calls of DynamoDB and KMS that took.
     ///
     /// # Panics
     ///

@@ -58,9 +58,12 @@ impl HttpConnector for Kms {
         trace::note(trace::Operation { name: operation.clone(), tables: Vec::new(), accesses: 1 });
         let fault = self.faults.take(&operation);
         match fault {
-            Some(Fault::Throttle) => return HttpConnectorFuture::ready(Ok(error(400, "ThrottlingException"))),
-            Some(Fault::FailBefore) => return HttpConnectorFuture::ready(Ok(error(500, "KMSInternalException"))),
-            _ => {}
+            Some(Fault::Throttle) => {
+                return HttpConnectorFuture::ready(Ok(error(400, "ThrottlingException", "slow down")));
+            }
+            Some(Fault::FailBefore) => return HttpConnectorFuture::ready(Ok(failure())),
+            Some(Fault::Conflict) => unreachable!("of calls that write to a table"),
+            Some(Fault::FailAfter | Fault::Silence) | None => {}
         }
         let own = self.own.clone();
         HttpConnectorFuture::new(async move {
@@ -68,10 +71,10 @@ impl HttpConnector for Kms {
             let name = name.and_then(Value::as_str).unwrap_or_default();
             let answer = match operate(&own, &operation, name, &body).await {
                 Ok(done) => answer(200, &done),
-                Err(_) => error(400, "InvalidCiphertextException"),
+                Err(cause) => error(400, "InvalidCiphertextException", &cause.to_string()),
             };
             match fault {
-                Some(Fault::FailAfter) => Ok(error(500, "KMSInternalException")),
+                Some(Fault::FailAfter) => Ok(failure()),
                 Some(Fault::Silence) => Err(ConnectorError::timeout("no answer came".into())),
                 _ => Ok(answer),
             }
@@ -93,8 +96,13 @@ async fn operate(own: &Sealer, operation: &str, name: &str, body: &Value) -> Res
     })
 }
 
-fn error(status: u16, name: &str) -> HttpResponse {
-    answer(status, &json!({ "__type": name, "message": "it did not go well" }))
+/// What KMS answers when something is wrong with itself.
+fn failure() -> HttpResponse {
+    error(500, "KMSInternalException", "try again")
+}
+
+fn error(status: u16, name: &str, message: &str) -> HttpResponse {
+    answer(status, &json!({ "__type": name, "message": message }))
 }
 
 fn answer(status: u16, body: &Value) -> HttpResponse {

@@ -61,7 +61,7 @@ struct Arguments {
     /// Let nobody sign up a new organization
     #[arg(long, global = true)]
     invitation_only: bool,
-    /// Append the DynamoDB calls of each request to this file, a line of JSON each
+    /// Append the calls of DynamoDB and KMS of each request to this file, a line of JSON each
     #[arg(long, global = true)]
     trace: Option<PathBuf>,
     #[command(subcommand)]

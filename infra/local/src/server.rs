@@ -44,7 +44,7 @@ pub struct Server {
 impl Server {
     /// A server of this service.
     ///
-    /// - `trace`: where to write, for each request, the calls of DynamoDB that it made, as a line of JSON.
+    /// - `trace`: where to write, for each request, the calls of DynamoDB and KMS that it made, as a line of JSON.
     ///
     /// # Errors
     ///

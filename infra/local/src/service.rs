@@ -43,7 +43,7 @@ pub struct Service {
     pub backend: Backend,
     /// For the server's own work: no policy confines it.
     pub store: Store,
-    /// What goes wrong at DynamoDB, when a test wants it to.
+    /// What goes wrong at DynamoDB and KMS, when a test wants it to.
     pub faults: Faults,
     /// Where mails go.
     pub mailbox: Mailbox,

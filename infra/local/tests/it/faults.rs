@@ -1,4 +1,4 @@
-//! What DynamoDB may do to a request, at each of its calls, and what must come of it.
+//! What DynamoDB and KMS may do to a request, at each of its calls, and what must come of it.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -39,11 +39,25 @@ const REFUSED: [&str; 9] = [
     "POST /v1/tenants/{tenantUid}/oidc/config/verify",
 ];
 
+/// Routes that do something else when they are asked in another way, which is tried too.
+const VARIANTS: [(&str, &str); 4] = [
+    ("POST /v1/auth/authenticate", BY_PASSWORD),
+    ("GET /v1/users/me", AFTER_A_WHILE),
+    ("PATCH /v1/apiKeys/{uid}", RE_ACTIVATION),
+    ("POST /v1/tenants/{tenantUid}/oidc/config", WITH_A_SECRET),
+];
+
+const BY_PASSWORD: &str = "by password";
+/// By a session whose last use was noted so long ago that it is noted again.
+const AFTER_A_WHILE: &str = "after a while";
+const RE_ACTIVATION: &str = "re-activation";
+/// KMS seals it.
+const WITH_A_SECRET: &str = "with a secret";
+
 /// A request that succeeds, in an organization of its own, if nothing goes wrong.
-async fn prepared(stack: &Stack, row: &Row, number: usize) -> Call {
-    let org = format!("northwind-{number}");
-    let email = format!("ines@{org}.example");
-    let named = |uid: &str| Target { org: org.clone(), ..Target::named(uid) };
+async fn prepared(stack: &Stack, row: &Row, variant: Option<&str>) -> Call {
+    let (org, email) = ("northwind", "ines@northwind.example");
+    let named = |uid: &str| Target { org: org.to_owned(), ..Target::named(uid) };
     let call = |target: &Target, body: Option<Value>| {
         let (method, path) = row.place(target);
         let call = stack.request(method, &path);
@@ -55,8 +69,20 @@ async fn prepared(stack: &Stack, row: &Row, number: usize) -> Call {
     let sign_up = || json!({ "firstName": "Ines", "lastName": "Alba", "emailId": email, "orgName": org });
     let signed_up = async || {
         assert_eq!(stack.post("/v1/tenants/signup", sign_up()).await.status, 204);
-        Target { token: stack.mailed_token(&email), ..named("") }
+        Target { token: stack.mailed_token(email), ..named("") }
     };
+    match variant {
+        Some(BY_PASSWORD) => {
+            stack.sign_up_only(email, org, PASSWORD).await;
+            return call(&named(""), Some(json!({ "emailId": email, "password": PASSWORD, "org": org })));
+        }
+        Some(AFTER_A_WHILE) => {
+            let session = stack.sign_up(email, org, PASSWORD).await;
+            stack.advance(Duration::from_mins(3));
+            return call(&named(""), None).header("Authorization", &session.token);
+        }
+        _ => {}
+    }
     match row.route {
         "POST /v1/tenants/signup" => return call(&named(""), Some(sign_up())),
         "POST /v1/tenants/signup/{signupToken}/activate" => return call(&signed_up().await, None),
@@ -70,12 +96,12 @@ async fn prepared(stack: &Stack, row: &Row, number: usize) -> Call {
         | "PATCH /v1/users/password/reset"
         | "GET /v1/auth/user/org/forgot"
         | "PATCH /v1/auth/password/{passwordToken}/reset" => {
-            stack.sign_up_only(&email, &org, PASSWORD).await;
+            stack.sign_up_only(email, org, PASSWORD).await;
             stack.advance(Duration::from_mins(2));
             let ask = json!({ "emailId": email });
             if row.route.contains("{passwordToken}") {
                 assert_eq!(stack.post("/v1/auth/user/password/reset", ask).await.status, 204);
-                let target = Target { token: stack.mailed_token(&email), ..named("") };
+                let target = Target { token: stack.mailed_token(email), ..named("") };
                 return call(&target, Some(json!({ "password": OTHER })));
             }
             let (method, path) = row.place(&named(""));
@@ -87,10 +113,10 @@ async fn prepared(stack: &Stack, row: &Row, number: usize) -> Call {
         _ => {}
     }
     if BY_SESSION.contains(&row.route) {
-        let session = stack.sign_up(&email, &org, PASSWORD).await;
+        let session = stack.sign_up(email, org, PASSWORD).await;
         let me = session.call("GET", "/v1/users/me", None).await;
         let user = me.body["metadata"]["uid"].as_str().unwrap().to_owned();
-        stack.session(&email, PASSWORD, Some(&org)).await;
+        stack.session(email, PASSWORD, Some(org)).await;
         let sessions = session.call("GET", "/v1/users/auth/sessions", None).await;
         let mut others = sessions.body["items"].as_array().unwrap().iter();
         let other = others.find(|item| item["status"]["isCurrent"] == false).unwrap();
@@ -100,7 +126,7 @@ async fn prepared(stack: &Stack, row: &Row, number: usize) -> Call {
         let target = Target { key: other, user, ..named("") };
         return call(&target, body).header("Authorization", &session.token);
     }
-    let organization = stack.tenant(&org).await;
+    let organization = stack.tenant(org).await;
     let admin = organization.person("Ines", &[role::TENANT_ADMIN.uid]).await;
     let user = organization.user().await;
     let uid = if row.route.contains("/audits/{uid}") {
@@ -110,24 +136,34 @@ async fn prepared(stack: &Stack, row: &Row, number: usize) -> Call {
     } else if row.route.contains("/roles/{uid}") {
         role::TENANT_ADMIN.uid.to_string()
     } else if row.route.contains("{uid}") {
-        admin.api_key("other").await.uid
+        let key = admin.api_key("other").await;
+        if variant == Some(RE_ACTIVATION) {
+            assert_eq!(admin.patch(&key.path(), json!({ "isActive": false })).await.status, 204);
+        }
+        key.uid
     } else {
         String::new()
     };
     let body = match row.route {
+        _ if variant == Some(RE_ACTIVATION) => Some(json!({ "isActive": true })),
+        _ if variant == Some(WITH_A_SECRET) => Some(json!({
+            "isSsoEnabled": true, "issuerUrl": "https://id.northwind.example", "clientId": "console",
+            "clientSecret": "hush-hush-hush", "scopes": ["openid", "email"],
+            "requiredClaims": { "Email": "email" },
+        })),
         "POST /v1/users/auth/tokens/revoke" => Some(json!({ "tokens": [admin.token().await] })),
         "POST /v1/users" => Some(json!({
-            "spec": { "firstName": "Ada", "lastName": "Berg", "emailId": format!("ada@{org}.example") }
+            "spec": { "firstName": "Ada", "lastName": "Berg", "emailId": "ada@northwind.example" }
         })),
         "PATCH /v1/users/{user}" => Some(json!([{ "op": "replace", "path": "/status/isActive", "value": false }])),
-        "POST /v1/tenants/validate" => Some(json!({ "orgName": format!("free-{number}") })),
+        "POST /v1/tenants/validate" => Some(json!({ "orgName": "free" })),
         _ => row.body.clone(),
     };
     let target = Target {
         key: uid,
         user: user.user.uid.to_string(),
         tenant: organization.tenant.uid.to_string(),
-        org: org.clone(),
+        org: org.to_owned(),
         token: if row.route.contains("{token}") { admin.token().await } else { String::new() },
     };
     if row.route == "GET /v1/auth/refresh/{token}" {
@@ -189,12 +225,13 @@ async fn settled(stack: &Stack) -> BTreeMap<String, usize> {
     masked(&state.collect::<Vec<_>>().join("\n"))
 }
 
-async fn sent(stack: &Stack, call: Call, fault: impl FnOnce()) -> (Answer, Vec<(String, isize)>) {
+/// Sends it while something may go wrong. Returns the answer, what has changed, and how many calls went wrong.
+async fn sent(stack: &Stack, call: Call, fault: impl FnOnce()) -> (Answer, Vec<(String, isize)>, u64) {
     let before = settled(stack).await;
     fault();
     let answer = call.send_any().await;
-    stack.service.faults.clear();
-    (answer, change(&before, &settled(stack).await))
+    let (_, met) = stack.service.faults.clear();
+    (answer, change(&before, &settled(stack).await), met)
 }
 
 /// A fresh organization on a Latchkey that has signed a token before.
@@ -212,52 +249,57 @@ const EVERY: usize = 6;
 /// of it that may not.
 ///
 /// - `number`: of the route. Every run tries some of the faults, whoever has the time all of them.
-async fn every_fault(number: usize, row: &Row) -> (usize, Vec<String>) {
+async fn every_fault(number: usize, row: &Row, variant: Option<&str>) -> (usize, Vec<String>) {
     let of = amount("LATCHKEY_TEST_FAULTS_OF", EVERY);
+    let name = format!("{} {}", row.route, variant.unwrap_or_default());
     let stack = warm().await;
-    let call = prepared(&stack, row, 100).await;
-    let (good, done) = sent(&stack, call, || ()).await;
+    let call = prepared(&stack, row, variant).await;
+    let (good, done, _) = sent(&stack, call, || ()).await;
     if (good.status >= 400) != REFUSED.contains(&row.route) {
-        return (0, vec![format!("{}, without a fault: {} {}", row.route, good.status, good.text)]);
+        return (0, vec![format!("{name}, without a fault: {} {}", good.status, good.text)]);
+    }
+    if variant == Some(WITH_A_SECRET) && !good.operations.iter().any(|operation| operation.name == "Encrypt") {
+        return (0, vec![format!("{name}: nothing is sealed")]);
     }
     let (mut tried, mut problems) = (0, Vec::new());
     let mut turn = number;
-    for at in 0..u32::try_from(good.operations.len()).unwrap() {
-        // A table of its own, since each look at it reads all of it.
-        let stack = warm().await;
-        for (number, fault) in Fault::ALL.into_iter().enumerate() {
-            for times in [1, 3] {
-                turn += 1;
-                if !turn.is_multiple_of(of) {
-                    continue;
-                }
-                tried += 1;
-                let call = prepared(&stack, row, 200 + 2 * number + usize::from(times == 3)).await;
-                let again = call.again();
-                let faults = stack.service.faults.clone();
-                let before = settled(&stack).await;
-                let (answer, mut changed) = sent(&stack, call, || faults.fail_from(at, times, fault)).await;
-                // This is more than one transaction can hold. It goes on where it stopped when it is asked for again.
-                if row.route == "DELETE /v1/users/{user}"
-                    && answer.status == 503
-                    && !changed.is_empty()
-                    && changed != done
-                {
-                    assert_eq!(again.send().await.status, good.status);
-                    changed = change(&before, &settled(&stack).await);
-                }
-                let as_ever = answer.status == good.status && changed == done;
-                let put_off = answer.status == 503
-                    && answer.headers.contains_key("retry-after")
-                    && (changed == done || changed.is_empty());
-                // What goes wrong once is nobody's business.
-                if !(as_ever || times == 3 && put_off) {
-                    let what = format!("{}, call {at}, {fault:?} {times} times", row.route);
-                    problems.push(format!("{what}: {} {}\n{changed:#?}\nnot {done:#?}", answer.status, answer.text));
-                }
+    for (at, operation) in good.operations.iter().enumerate() {
+        // Nothing meets a read.
+        let faults = Fault::ALL.into_iter().filter(|fault| *fault != Fault::Conflict || !operation.is_read());
+        for (fault, times) in faults.flat_map(|fault| [(fault, 1), (fault, 3)]) {
+            turn += 1;
+            if !turn.is_multiple_of(of) {
+                continue;
             }
+            tried += 1;
+            // One that has read as little as the first one, or the call would not come again.
+            let stack = warm().await;
+            let call = prepared(&stack, row, variant).await;
+            let again = call.again();
+            let faults = stack.service.faults.clone();
+            let before = settled(&stack).await;
+            let plan = || faults.fail_from(u32::try_from(at).unwrap(), times, fault);
+            let (answer, mut changed, met) = sent(&stack, call, plan).await;
+            // This is more than one transaction can hold. It goes on where it stopped when it is asked for again.
+            if row.route == "DELETE /v1/users/{user}" && answer.status == 503 && !changed.is_empty() && changed != done
+            {
+                assert_eq!(again.send().await.status, good.status);
+                changed = change(&before, &settled(&stack).await);
+            }
+            let as_ever = answer.status == good.status && changed == done;
+            let put_off = answer.status == 503
+                && answer.headers.contains_key("retry-after")
+                && (changed == done || changed.is_empty());
+            let what = format!("{name}, call {at} ({}), {fault:?} {times} times", operation.name);
+            if met == 0 {
+                problems.push(format!("{what}: it never came"));
+            }
+            // What goes wrong once is nobody's business.
+            if !(as_ever || times == 3 && put_off) {
+                problems.push(format!("{what}: {} {}\n{changed:#?}\nnot {done:#?}", answer.status, answer.text));
+            }
+            invariants::check(&stack.contents().await);
         }
-        invariants::check(&stack.contents().await);
     }
     (tried, problems)
 }
@@ -265,8 +307,15 @@ async fn every_fault(number: usize, row: &Row) -> (usize, Vec<String>) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_call_of_a_request_fails_it_is_done_whole_or_not_at_all() {
     let (mut tried, mut problems) = (0, Vec::new());
-    let rows = access::table().into_iter().enumerate();
-    let mut rows = rows.map(|(number, row)| tokio::spawn(async move { every_fault(number, &row).await }));
+    let rows = access::table().into_iter().map(|row| (row, None));
+    let variants = VARIANTS.into_iter().map(|(route, variant)| {
+        let row = access::table().into_iter().find(|row| row.route == route);
+        (row.expect("a route of the table"), Some(variant))
+    });
+    let mut rows = rows
+        .chain(variants)
+        .enumerate()
+        .map(|(number, (row, variant))| tokio::spawn(async move { every_fault(number, &row, variant).await }));
     // Two at a time: there are no more cores to use.
     let mut running: std::collections::VecDeque<_> = rows.by_ref().take(2).collect();
     while let Some(row) = running.pop_front() {
