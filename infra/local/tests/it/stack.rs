@@ -159,6 +159,12 @@ impl Stack {
         self.clock_offset.fetch_add(i64::try_from(span.as_millis()).unwrap(), Ordering::SeqCst);
     }
 
+    /// Sets the clock back to a moment that was.
+    pub(crate) fn turn_back_to(&self, moment: Timestamp) {
+        let since = self.clock.now().millis() - moment.millis();
+        self.clock_offset.fetch_sub(since, Ordering::SeqCst);
+    }
+
     pub(crate) async fn tenant(&self, org_name: &str) -> Organization {
         let tenant = demo::draw_tenant(&self.entropy, org_name);
         let roles = &[role::TENANT_ADMIN.uid];
