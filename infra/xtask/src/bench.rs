@@ -32,7 +32,7 @@ struct Figures {
     size_mb: f64,
 }
 
-/// Starts every function as Lambda does, beside Node.js doing the same read, and prints a table.
+/// Starts every function as Lambda does, beside Node.js doing the same read, prints a table and draws it.
 pub(crate) fn cold(profile: &str, starts: usize) -> Result<(), Failure> {
     let node = tools::aws_sdk_for_node()?;
     run(&mut cargo(&["build", "--profile", profile, "--package", "functions", "--bins"]))?;
@@ -81,39 +81,37 @@ pub(crate) fn cold(profile: &str, starts: usize) -> Result<(), Failure> {
         by_node.init_ms / most(|figures| figures.init_ms),
         (by_node.init_ms + by_node.first_ms) / slowest,
     );
-    drawn(&all, &by_node)
+    draw(&all, &by_node)
 }
 
-fn drawn(all: &[Figures], by_node: &Figures) -> Result<(), Failure> {
-    let groups = |of: fn(&Figures) -> [Bar; 2]| {
-        all.iter().chain([by_node]).map(|figures| (figures.name.clone(), of(figures).into())).collect()
+/// Draws how soon functions are there and answer, and what they take.
+fn draw(all: &[Figures], by_node: &Figures) -> Result<(), Failure> {
+    let groups = |of: fn(&Figures) -> Vec<Bar>| {
+        all.iter().chain([by_node]).map(|figures| (figures.name.clone(), of(figures))).collect()
     };
-    let times = groups(|figures| [millis(figures.init_ms), millis(figures.init_ms + figures.first_ms)]);
     Chart {
-        title: "Milliseconds from the start of a process, medians",
-        series: &["ready for an event".to_owned(), "first answer".to_owned()],
-        groups: times,
+        title: "Milliseconds, medians: from the start of a process, and of a call when it is warm",
+        series: &["start to ready".to_owned(), "start to first answer".to_owned(), "warm call".to_owned()],
+        groups: groups(|figures| {
+            [figures.init_ms, figures.init_ms + figures.first_ms, figures.warm_ms].map(millis).into()
+        }),
     }
     .write("cold")?;
     Chart {
-        title: "Megabytes of each function",
-        series: &["most memory, MiB".to_owned(), "program, MB".to_owned()],
+        title: "What each function takes: most memory in MiB, program in MB",
+        series: &["memory".to_owned(), "program".to_owned()],
         groups: groups(|figures| {
-            [
-                Bar { value: figures.peak_mib, text: format!("{:.1} MiB", figures.peak_mib) },
-                // That of Node.js is no file of ours.
-                Bar {
-                    value: figures.size_mb,
-                    text: if figures.size_mb > 0.0 { format!("{:.1} MB", figures.size_mb) } else { String::new() },
-                },
-            ]
+            let memory = Bar { value: figures.peak_mib, text: format!("{:.1} MiB", figures.peak_mib) };
+            let program = Bar { value: figures.size_mb, text: format!("{:.1} MB", figures.size_mb) };
+            // That of Node.js is no file of ours.
+            if figures.size_mb > 0.0 { vec![memory, program] } else { vec![memory] }
         }),
     }
     .write("memory")
 }
 
 fn millis(value: f64) -> Bar {
-    Bar { value, text: format!("{value:.1} ms") }
+    Bar { value, text: format!("{value:.2} ms") }
 }
 
 /// Counts the instructions of one check of a key and of a token: those of a process that made many of them, less those of one

@@ -1,5 +1,5 @@
-//! `cargo xtask bench load` and `bench growth`: how many requests the local server answers and how soon, beside the API
-//! keys of Better Auth in the same run.
+//! `cargo xtask bench load`: how many requests the local server answers and how soon, beside the API keys of Better Auth in
+//! the same run. `bench growth`: checks of keys beside ever more others.
 
 use std::{
     fs,
@@ -20,7 +20,7 @@ const CONNECTIONS: [u32; 3] = [1, 16, 64];
 /// Users whose keys are presented, each with so many.
 const USERS: usize = 100;
 const KEYS_OF_USER: usize = 10;
-/// Keys that are checked in a table, if it has so many users: one of each, from all over it.
+/// Keys in use in each table, if it has so many users: one of each, from all over it.
 const KEYS_CHECKED: usize = 2000;
 /// Keys of each user in tables that grow.
 const KEYS_BESIDE: usize = 50;
@@ -93,7 +93,7 @@ pub(crate) fn load(profile: &str, seconds: u32) -> Result<(), Failure> {
         ours.p99_ms,
         theirs.p99_ms
     );
-    drawn(&all)
+    draw(&all)
 }
 
 fn of_latchkey(server: &Latchkey, folder: &Path, keys: &[String]) -> Result<Vec<Load>, Failure> {
@@ -236,15 +236,18 @@ pub(crate) fn growth(profile: &str) -> Result<(), Failure> {
         println!("a table of {count} keys is there");
         servers.push((count, server, keys));
     }
+    for (_, server, keys) in &mut servers {
+        *keys = keys.iter().step_by((keys.len() / KEYS_CHECKED).max(1)).cloned().collect();
+        // That a key is used is written once an hour, which would be seen where every check is the first one of its key.
+        let mut connection = Connection::open(server.port)?;
+        for key in keys {
+            connection.check(key)?;
+        }
+    }
     // Not before: a server closes a connection on which nothing comes for long.
     let mut tables = Vec::new();
     for (count, server, keys) in servers {
-        let mut connection = Connection::open(server.port)?;
-        let keys: Vec<_> = keys.iter().step_by((keys.len() / KEYS_CHECKED).max(1)).cloned().collect();
-        // That a key is used is written once an hour, which would be seen where every check is the first one of its key.
-        for key in &keys {
-            connection.check(key)?;
-        }
+        let connection = Connection::open(server.port)?;
         tables.push((count, server, connection, keys, Vec::new()));
     }
     for turn in 0..CHECKS {
@@ -253,7 +256,7 @@ pub(crate) fn growth(profile: &str) -> Result<(), Failure> {
             spans.push(connection.check(&keys[turn % keys.len()])?);
         }
     }
-    println!("\nchecks of keys, {CHECKS} in each of the tables in turns; profile {profile}\n");
+    println!("\nchecks of {KEYS_CHECKED} keys at most, {CHECKS} in each of the tables in turns; profile {profile}\n");
     println!("| keys in the table | p50 ms | p99 ms | p50 against 1,000 keys |\n| ---: | ---: | ---: | ---: |");
     let mut fewest = None;
     let mut groups = Vec::new();
@@ -268,8 +271,8 @@ pub(crate) fn growth(profile: &str) -> Result<(), Failure> {
     Chart { title, series: &["p50".to_owned(), "p99".to_owned()], groups }.write("growth")
 }
 
-/// Bars of the requests a second, a group for each kind of request.
-fn drawn(all: &[Measured]) -> Result<(), Failure> {
+/// Draws the requests a second, a group for each kind of request.
+fn draw(all: &[Measured]) -> Result<(), Failure> {
     let mut names: Vec<&str> = all.iter().map(|it| it.name).collect();
     names.dedup();
     let groups = names.into_iter().map(|name| {

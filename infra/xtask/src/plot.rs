@@ -73,7 +73,7 @@ fn short(value: f64) -> String {
 }
 
 impl Chart<'_> {
-    /// Draws the picture into the repository, where the README shows it.
+    /// Draws the picture into `infra/bench`, which the README points to.
     pub(crate) fn write(&self, name: &str) -> Result<(), Failure> {
         let path = root().join("infra/bench").join(name).with_extension("svg");
         fs::write(&path, self.svg())?;
