@@ -22,6 +22,8 @@ pub mod once;
 pub mod password;
 pub mod permission;
 pub mod principal;
+#[cfg(test)]
+mod properties;
 pub mod role;
 pub mod session;
 pub mod settings;
