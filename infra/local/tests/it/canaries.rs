@@ -19,6 +19,9 @@ use crate::{
     story::{self, Site},
 };
 
+/// By which a provider knows Latchkey.
+const CLIENT_SECRET: &str = "Vq7-hush-Lm2-hush-Zk9";
+
 /// A site that keeps what must not be found.
 struct Watched<'a> {
     site: Local<'a>,
@@ -135,9 +138,20 @@ fn no_secret_of_a_story_is_left_in_logs_tables_files_mails_or_errors() {
     let site = Local::new(&folder.0, &server);
     let mut watched = Watched { site, secrets: BTreeMap::new(), errors: String::new() };
     watched.keep("key", &server.exported("USER_KEY"));
-    watched.keep("key", &server.exported("ADMIN_KEY"));
+    let admin_key = server.exported("ADMIN_KEY");
+    watched.keep("key", &admin_key);
     let token = story::tell(&mut watched, "-wren");
     story::tell_of_a_key(&mut watched, &token);
+    let admin = Some(("ApiKey", admin_key.as_str()));
+    let (_, info) = watched.call("GET", "/v1/users/info", admin, None);
+    let config = format!("/v1/tenants/{}/oidc/config", info["tenantUid"].as_str().unwrap());
+    let body = json!({
+        "isSsoEnabled": true, "issuerUrl": "https://id.north-wren.example", "clientId": "console",
+        "clientSecret": CLIENT_SECRET, "scopes": ["openid", "email"], "requiredClaims": { "Email": "email" },
+    });
+    assert_eq!(watched.call("POST", &config, admin, Some(&body)).0, 204);
+    assert_eq!(watched.call("GET", &config, admin, None).0, 200);
+    watched.keep("client secret", CLIENT_SECRET);
     // And where a secret stands in a place that is not for it.
     let secrets: Vec<String> = watched.secrets.keys().cloned().collect();
     for secret in secrets.iter().map(String::as_str).chain([PASSWORD, OTHER, &token]) {
@@ -159,7 +173,7 @@ fn no_secret_of_a_story_is_left_in_logs_tables_files_mails_or_errors() {
     watched.keep("password", OTHER);
     let Watched { secrets, errors, .. } = watched;
     let kinds: BTreeSet<_> = secrets.values().copied().collect();
-    assert_eq!(kinds, ["key", "link", "password", "token"].into());
+    assert_eq!(kinds, ["client secret", "key", "link", "password", "token"].into());
     assert!(secrets.len() > 15, "{}", secrets.len());
     assert_eq!(server.terminate().code(), Some(0));
 
