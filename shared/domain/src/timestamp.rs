@@ -57,7 +57,7 @@ impl Timestamp {
     ///
     /// # Errors
     ///
-    /// [`NotATimestamp`] for anything else, and for a year of more than four digits.
+    /// [`NotATimestamp`] for anything else, and for a year before 0 or of more than four digits.
     pub fn parse(text: &str) -> Result<Option<Self>, NotATimestamp> {
         let moment = DateTime::<FixedOffset>::parse_from_rfc3339(text).map_err(|_| NotATimestamp)?.to_utc();
         // A leap second is the first one of the next minute, which may be of the next year.
@@ -65,7 +65,7 @@ impl Timestamp {
         match moment.utc().year() {
             // Year 0 is year 1 seen from an offset east of Greenwich.
             0 | 1 => Ok(None),
-            year if year > LATEST_YEAR => Err(NotATimestamp),
+            year if !(0..=LATEST_YEAR).contains(&year) => Err(NotATimestamp),
             _ => Ok(Some(moment)),
         }
     }
@@ -164,6 +164,8 @@ mod tests {
             "+12026-01-02T03:04:05Z",
             // Which is the first second of year 10000.
             "9999-12-31T23:59:60Z",
+            // Which is the last day of the year before year 0.
+            "0000-01-01T00:00:00+23:59",
         ] {
             assert_eq!(Timestamp::parse(text), Err(NotATimestamp), "{text}");
         }

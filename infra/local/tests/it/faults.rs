@@ -54,18 +54,21 @@ const RE_ACTIVATION: &str = "re-activation";
 /// KMS seals it.
 const WITH_A_SECRET: &str = "with a secret";
 
+/// A request to a place of the route.
+fn to(stack: &Stack, row: &Row, target: &Target, body: Option<Value>) -> Call {
+    let (method, path) = row.place(target);
+    let call = stack.request(method, &path);
+    match body {
+        Some(body) => call.json(&body),
+        None => call,
+    }
+}
+
 /// A request that succeeds, in an organization of its own, if nothing goes wrong.
 async fn prepared(stack: &Stack, row: &Row, variant: Option<&str>) -> Call {
     let (org, email) = ("northwind", "ines@northwind.example");
     let named = |uid: &str| Target { org: org.to_owned(), ..Target::named(uid) };
-    let call = |target: &Target, body: Option<Value>| {
-        let (method, path) = row.place(target);
-        let call = stack.request(method, &path);
-        match body {
-            Some(body) => call.json(&body),
-            None => call,
-        }
-    };
+    let call = |target: &Target, body: Option<Value>| to(stack, row, target, body);
     let sign_up = || json!({ "firstName": "Ines", "lastName": "Alba", "emailId": email, "orgName": org });
     let signed_up = async || {
         assert_eq!(stack.post("/v1/tenants/signup", sign_up()).await.status, 204);
@@ -126,6 +129,11 @@ async fn prepared(stack: &Stack, row: &Row, variant: Option<&str>) -> Call {
         let target = Target { key: other, user, ..named("") };
         return call(&target, body).header("Authorization", &session.token);
     }
+    by_key(stack, row, variant, org).await
+}
+
+/// The same, by the key of an admin.
+async fn by_key(stack: &Stack, row: &Row, variant: Option<&str>, org: &str) -> Call {
     let organization = stack.tenant(org).await;
     let admin = organization.person("Ines", &[role::TENANT_ADMIN.uid]).await;
     let user = organization.user().await;
@@ -166,10 +174,8 @@ async fn prepared(stack: &Stack, row: &Row, variant: Option<&str>) -> Call {
         org: org.to_owned(),
         token: if row.route.contains("{token}") { admin.token().await } else { String::new() },
     };
-    if row.route == "GET /v1/auth/refresh/{token}" {
-        return call(&target, body);
-    }
-    call(&target, body).header("ApiKey", &admin.key)
+    let call = to(stack, row, &target, body);
+    if row.route == "GET /v1/auth/refresh/{token}" { call } else { call.header("ApiKey", &admin.key) }
 }
 
 /// The state without what differs from one organization or moment to the next: numbers, bytes, uids, digests.
