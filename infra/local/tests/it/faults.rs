@@ -156,7 +156,7 @@ async fn by_key(stack: &Stack, row: &Row, variant: Option<&str>, org: &str) -> C
         _ if variant == Some(RE_ACTIVATION) => Some(json!({ "isActive": true })),
         _ if variant == Some(WITH_A_SECRET) => Some(json!({
             "isSsoEnabled": true, "issuerUrl": "https://id.northwind.example", "clientId": "console",
-            "clientSecret": "hush-hush-hush", "scopes": ["openid", "email"],
+            "clientSecret": "hush-hush-hush-hush-hush", "scopes": ["openid", "email"],
             "requiredClaims": { "Email": "email" },
         })),
         "POST /v1/users/auth/tokens/revoke" => Some(json!({ "tokens": [admin.token().await] })),
