@@ -383,6 +383,21 @@ async fn the_last_use_is_noted_once_an_hour_and_shown() {
 }
 
 #[tokio::test]
+async fn the_use_of_a_session_is_noted_every_few_minutes() {
+    let stack = Stack::start().await;
+    let session = stack.sign_up("ines@northwind.example", "northwind", PASSWORD).await;
+    for wait in [0, 3, 3] {
+        stack.advance(Duration::from_mins(wait));
+        let mut writes = 0;
+        for _ in 0..20 {
+            let call = stack.request("GET", "/v1/users/info").header("Authorization", &session.token);
+            writes += call.send().await.writes();
+        }
+        assert_eq!(writes, usize::from(wait > 0), "of twenty requests after {wait} minutes");
+    }
+}
+
+#[tokio::test]
 async fn whoever_tries_a_key_leaves_a_trace_whatever_else_they_are_refused() {
     let stack = Stack::start().await;
     let user = stack.tenant("northwind").await.user().await;
