@@ -9,8 +9,7 @@ use proptest::{
 
 use crate::{
     ApiKey, ApiKeyUid, EmailAddress, Permission, PermissionSet, SessionUid, TenantUid, Timestamp, TokenUid, UserUid,
-    annotations::Annotations,
-    api_key::{ApiKeyUpdate, ApiKeyValue, Name, NewApiKey},
+    api_key::{ApiKeyUpdate, ApiKeyValue, Name, tests::new},
     session,
     tenant::OrgName,
     token::{Claims, LIFETIME, Realm, SignIn, Source},
@@ -36,20 +35,6 @@ fn span() -> impl Strategy<Value = Duration> {
 fn permissions() -> impl Strategy<Value = PermissionSet> {
     prop::sample::subsequence(Permission::ALL.to_vec(), 0..=Permission::ALL.len())
         .prop_map(|permissions| PermissionSet::of(&permissions))
-}
-
-fn key(now: Timestamp, lives: Duration) -> ApiKey {
-    let new = NewApiKey {
-        uid: ApiKeyUid::from_bytes([1; 12]),
-        tenant: TenantUid::from_bytes([2; 12]),
-        user: UserUid::from_bytes([3; 12]),
-        creator: UserUid::from_bytes([3; 12]),
-        name: Name::parse("deploy").unwrap(),
-        annotations: Annotations::default(),
-        tail: "P1sR".to_owned(),
-        expires_at: Some(now + lives),
-    };
-    ApiKey::create(new, now).unwrap()
 }
 
 /// What may happen to a key.
@@ -89,7 +74,7 @@ proptest! {
         events in prop::collection::vec((span(), event()), 0..12),
     ) {
         let mut now = start;
-        let mut key = key(now, lives + Duration::from_millis(1));
+        let mut key = ApiKey::create(new(Some(now + lives + Duration::from_millis(1))), now).unwrap();
         // What a reader of the story would say.
         let (mut is_on, mut end) = (true, key.expires_at);
         for (after, event) in events {

@@ -275,7 +275,7 @@ pub(crate) mod tests {
         ApiKey::create(new(Some(LATER)), NOW).unwrap()
     }
 
-    fn new(expires_at: Option<Timestamp>) -> NewApiKey {
+    pub(crate) fn new(expires_at: Option<Timestamp>) -> NewApiKey {
         NewApiKey {
             uid: ApiKeyUid::from_bytes([1; 12]),
             tenant: TenantUid::from_bytes([2; 12]),
