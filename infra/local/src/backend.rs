@@ -89,17 +89,21 @@ impl Backend {
         if succeeded { Ok(body) } else { Err(failed(body.to_string())) }
     }
 
-    /// Reads a whole table and gives each item that the request asks for to `take`.
+    /// Reads a whole table and gives each item that the request asks for to `take`, as long as that takes them.
     ///
     /// # Errors
     ///
-    /// [`BackendError`].
-    pub async fn scan(&self, mut request: Value, mut take: impl FnMut(&Value)) -> Result<(), BackendError> {
+    /// [`BackendError`], and those of `take`.
+    pub async fn scan<E: From<BackendError>>(
+        &self,
+        mut request: Value,
+        mut take: impl FnMut(&Value) -> Result<(), E>,
+    ) -> Result<(), E> {
         // Without it the emulator reads the rest of the table for each page.
         request["Limit"] = json!(SCAN_PAGE);
         loop {
             let page = self.execute("Scan", &request).await?;
-            page["Items"].as_array().into_iter().flatten().for_each(&mut take);
+            page["Items"].as_array().into_iter().flatten().try_for_each(&mut take)?;
             match &page["LastEvaluatedKey"] {
                 Value::Null => return Ok(()),
                 last => request["ExclusiveStartKey"] = last.clone(),

@@ -41,14 +41,9 @@ pub async fn export(service: &Service, output: &mut (impl Write + Send)) -> Resu
     let names = service.table_names();
     for (table, name) in [("TenantsTable", names.tenants), ("KeysTable", names.keys), ("AuditsTable", names.audits)] {
         let request = json!({ "TableName": name, "ConsistentRead": true });
-        let mut written = Ok(());
-        let mut write = |item: &Value| {
-            if written.is_ok() {
-                written = writeln!(output, "{}", json!({ "table": table, "item": item }));
-            }
-        };
-        service.backend.scan(request, &mut write).await?;
-        written?;
+        let write =
+            |item: &Value| Ok::<_, ExportError>(writeln!(output, "{}", json!({ "table": table, "item": item }))?);
+        service.backend.scan(request, write).await?;
     }
     output.flush()?;
     Ok(())

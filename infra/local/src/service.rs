@@ -300,7 +300,11 @@ impl Service {
 
     async fn scan(&self, request: Value) -> Result<Vec<Value>, BackendError> {
         let mut found = Vec::new();
-        self.backend.scan(request, |item| found.push(item.clone())).await?;
+        let take = |item: &Value| {
+            found.push(item.clone());
+            Ok::<_, BackendError>(())
+        };
+        self.backend.scan(request, take).await?;
         Ok(found)
     }
 }
